@@ -1,0 +1,469 @@
+// Which descriptor is behind an object of Deno, of node or of this library: noted, hinted or searched for, always verified.
+// What is taken from Deno's inside: runtime.ts. What an address looks like: sockaddr.ts. What to do with it: options/.
+//
+// A number is never trusted: the kernel's cookie of the socket is read when it is found and compared at every use, so a
+// number that was closed and now belongs to another socket is noticed. (macOS has no cookie: there the addresses must do,
+// and a successor with the same two addresses is not noticed.)
+//
+// Gaps that cannot be closed from here: a DatagramConn or HttpServer that was closed before this library ever saw it,
+// while another socket has its address by then, is taken for that other; unix connections without names, and listeners
+// that share a port, cannot be told apart when they were not made by this library: that is an error that lists them.
+import { shown } from "./argument.ts";
+import { constant } from "./constants.ts";
+import { failed } from "./errno.ts";
+import { type Libc, libc, libcIfOpen } from "./libc.ts";
+import { LAYOUT } from "./layout.ts";
+import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
+import { notedDescriptor, resourceClosed } from "./runtime.ts";
+import { familyOf, ipOf, type KernelAddress, parseIp, readSockaddr, showAddress, SOCKADDR_MAX } from "./sockaddr.ts";
+import { SOCKOPT } from "./sockopt.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Where an object of this library keeps its descriptor. */
+export const DESCRIPTOR: unique symbol = Symbol("@berkeley/sockets descriptor");
+
+/** An object of this library that has a descriptor. */
+export interface HasDescriptor {
+  /** The descriptor; throws `Deno.errors.BadResource` once closed, `NotCapable` without `--allow-ffi`. */
+  readonly [DESCRIPTOR]: number;
+}
+
+/** Where an object of this library lists the options that would break it, each with the reason and what to do instead. */
+export const REFUSED: unique symbol = Symbol("@berkeley/sockets refused options");
+
+/** A descriptor that was found, and what the kernel says it is. */
+export interface Descriptor {
+  readonly fd: number;
+  /** The identity of the socket: the two halves of its cookie. */
+  readonly low: number;
+  readonly high: number;
+  /** AF_, SOCK_ and IPPROTO_ numbers of this system. */
+  readonly family: number;
+  readonly type: number;
+  readonly protocol: number;
+}
+
+/** What is looked for: a socket with these addresses. `null` for an address that is not compared. */
+interface Wanted {
+  readonly local: Endpoint | null;
+  readonly remote: Endpoint | null;
+  readonly type: "stream" | "dgram";
+  readonly listening: boolean;
+}
+type Endpoint = { readonly ip: Bytes; readonly port: number } | { readonly path: string };
+
+const held = new WeakMap<object, Descriptor>();
+/** The numbers that connections of ours probably have, looked at when they are first touched. */
+const hints = new WeakMap<object, number>();
+
+/** The numbers that this file asks the kernel with; read once. */
+interface Numbers {
+  readonly c: Libc;
+  readonly os: OperatingSystem;
+  readonly socket: number;
+  readonly cookie: number | null;
+  readonly type: number;
+  readonly domain: number | null;
+  readonly protocol: number | null;
+  readonly listening: number;
+  readonly inet: number;
+  readonly inet6: number;
+  readonly unix: number;
+  readonly stream: number;
+  readonly dgram: number;
+  readonly tcp: number;
+  readonly noDelay: number;
+}
+let numbers: Numbers | undefined;
+
+function kernel(doing: string): Numbers {
+  if (numbers !== undefined) return numbers;
+  const c = libc(doing);
+  const os = OS;
+  // libc() has refused any system without columns of numbers and without small integers for descriptors.
+  if (os === null || os === "windows") throw new Deno.errors.NotSupported(`${doing}: not possible on ${OS_NAME}`);
+  const option = os === "linux" ? 1 : 2;
+  return numbers = {
+    c,
+    os,
+    socket: constant("SOL_SOCKET", os),
+    cookie: SOCKOPT.SO_COOKIE[option],
+    type: SOCKOPT.SO_TYPE[option],
+    domain: SOCKOPT.SO_DOMAIN[option],
+    protocol: SOCKOPT.SO_PROTOCOL[option],
+    listening: SOCKOPT.SO_ACCEPTCONN[option],
+    inet: constant("AF_INET", os),
+    inet6: constant("AF_INET6", os),
+    unix: constant("AF_UNIX", os),
+    stream: constant("SOCK_STREAM", os),
+    dgram: constant("SOCK_DGRAM", os),
+    tcp: constant("IPPROTO_TCP", os),
+    noDelay: SOCKOPT.TCP_NODELAY[option],
+  };
+}
+
+const cookie = new Uint8Array(8);
+const cookieWords = new Uint32Array(cookie.buffer);
+const int = new Uint8Array(4);
+const intWord = new Int32Array(int.buffer);
+const length = new Uint32Array(1);
+const name = new Uint8Array(SOCKADDR_MAX);
+
+/** Puts the identity of a descriptor into `cookie`; false when it is no open socket. */
+function identify(k: Numbers, fd: number): boolean {
+  if (k.cookie !== null) return !failed(k.c.getsockopt(fd, k.socket, k.cookie, cookie, length));
+  if (failed(k.c.getsockname(fd, name, length))) return false;
+  let hash = hashOf(name.subarray(0, length[0]), 0x811c9dc5);
+  cookieWords[0] = hash;
+  if (!failed(k.c.getpeername(fd, name, length))) hash = hashOf(name.subarray(0, length[0]), hash);
+  cookieWords[1] = hash;
+  return true;
+}
+
+/** FNV-1a. */
+function hashOf(bytes: Bytes, hash: number): number {
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash;
+}
+
+function isStill(k: Numbers, found: Descriptor): boolean {
+  return identify(k, found.fd) && cookieWords[0] === found.low && cookieWords[1] === found.high;
+}
+
+function ask(k: Numbers, fd: number, option: number): number | null {
+  return failed(k.c.getsockopt(fd, k.socket, option, int, length)) ? null : intWord[0]!;
+}
+
+/** Looks at a descriptor; null when it is no open socket. */
+function look(k: Numbers, fd: number): Descriptor | null {
+  const type = ask(k, fd, k.type);
+  if (type === null) return null;
+  let family = k.domain === null ? null : ask(k, fd, k.domain);
+  if (family === null) {
+    if (failed(k.c.getsockname(fd, name, length))) return null;
+    family = familyOf(name, k.os);
+  }
+  const protocol = k.protocol === null ? usualProtocol(k, family, type) : ask(k, fd, k.protocol);
+  if (protocol === null || !identify(k, fd)) return null;
+  return { fd, low: cookieWords[0]!, high: cookieWords[1]!, family, type, protocol };
+}
+
+/** macOS cannot be asked for the protocol: streams of the Internet are TCP, datagrams UDP. */
+function usualProtocol(k: Numbers, family: number, type: number): number {
+  if (family !== k.inet && family !== k.inet6) return 0;
+  return type === k.stream ? constant("IPPROTO_TCP", k.os) : type === k.dgram ? constant("IPPROTO_UDP", k.os) : 0;
+}
+
+/** The address of a descriptor, or of its peer, as the kernel has it; null when there is none. */
+export function addressOf(fd: number, which: "local" | "remote"): KernelAddress | null {
+  const k = kernel("Cannot read an address");
+  const result = which === "local" ? k.c.getsockname(fd, name, length) : k.c.getpeername(fd, name, length);
+  return failed(result) ? null : readSockaddr(name.subarray(0, Math.min(length[0]!, name.byteLength)), k.os);
+}
+
+/** A socket as messages show it: `tcp 127.0.0.1:80`. */
+export function describe(found: Descriptor): string {
+  const k = kernel("Cannot describe a socket");
+  const inet = found.family === k.inet || found.family === k.inet6;
+  const kind = found.family === k.unix
+    ? `unix ${found.type === k.stream ? "stream" : found.type === k.dgram ? "dgram" : "seqpacket"}`
+    : inet && found.protocol === constant("IPPROTO_TCP", k.os)
+    ? "tcp"
+    : inet && found.protocol === constant("IPPROTO_UDP", k.os)
+    ? "udp"
+    : `family ${found.family} type ${found.type} protocol ${found.protocol}`;
+  const local = addressOf(found.fd, "local");
+  const remote = addressOf(found.fd, "remote");
+  return [kind, local && showAddress(local), remote && `to ${showAddress(remote)}`].filter(Boolean).join(" ");
+}
+
+function closed(doing: string): Deno.errors.BadResource {
+  return new Deno.errors.BadResource(`${doing}: the socket is closed`);
+}
+
+/**
+ * The descriptor behind an object, verified now.
+ *
+ * @param socket An object of Deno, of node or of this library.
+ * @param doing The beginning of messages: `Cannot read SO_ERROR`.
+ */
+export function descriptorOf(socket: object, doing: string): Descriptor {
+  const k = numbers ?? kernel(doing);
+  const found = held.get(socket);
+  if (DESCRIPTOR in socket) {
+    const fd = (socket as HasDescriptor)[DESCRIPTOR];
+    if (found !== undefined && found.fd === fd && isStill(k, found)) return found;
+    const seen = look(k, fd);
+    if (seen === null) throw closed(doing);
+    held.set(socket, seen);
+    return seen;
+  }
+  if (found !== undefined) {
+    if (isStill(k, found)) return found;
+    throw closed(doing);
+  }
+  const searched = find(k, socket, doing);
+  held.set(socket, searched);
+  return searched;
+}
+
+/** The number that the next descriptor will have, unless another thread is quicker; a hint. -1 where it cannot be told. */
+export function lowestFree(): number {
+  const c = libcIfOpen();
+  if (c === undefined) return -1;
+  const fd = c.dup(2);
+  if (!failed(fd)) c.close(fd);
+  return fd;
+}
+
+/**
+ * Notes the descriptor of an object that was just made, when the hint is right; else it is searched for when first
+ * touched. Does nothing while the C library is not open.
+ */
+export function note(socket: object, hint: number): void {
+  if (hint < 0) return;
+  // No two connections have the same two addresses, and Deno tells when one is closed: theirs can be verified later.
+  if ("remoteAddr" in socket) return void hints.set(socket, hint);
+  const k = kernel("Cannot note a descriptor");
+  if (!fits(k, hint, wantedOf(socket, "Cannot note a descriptor"))) return;
+  const seen = look(k, hint);
+  if (seen !== null) held.set(socket, seen);
+}
+
+function find(k: Numbers, socket: object, doing: string): Descriptor {
+  const wanted = wantedOf(socket, doing);
+  const hint = hints.get(socket) ?? notedDescriptor(socket);
+  if (hint !== undefined && fits(k, hint, wanted)) {
+    const seen = look(k, hint);
+    if (seen !== null && isOpen(k, socket, seen)) return seen;
+  }
+  if (resourceClosed(socket)) throw closed(doing);
+  // A connection that was reset has no peer any more; of one that Deno notes and has not closed, the rest must do.
+  if (hint !== undefined && fits(k, hint, { ...wanted, remote: null }) && !hasPeer(k, hint)) {
+    const seen = look(k, hint);
+    if (seen !== null) return seen;
+  }
+  if (wanted.local === null && wanted.remote === null) {
+    throw new Deno.errors.NotSupported(`${doing}: the socket has no address to be found by; is it connected?`);
+  }
+  const candidates = search(k, wanted, false);
+  if (candidates.length === 0) throw closed(doing);
+  if (candidates.length > 1) {
+    throw new Error(
+      `${doing}: ${candidates.length} sockets of this process fit and cannot be told apart: ${
+        candidates.map((one) => `descriptor ${one.fd} (${describe(one)})`).join(", ")
+      }; those made by this library are told apart`,
+    );
+  }
+  return candidates[0]!;
+}
+
+/** Whether an object whose descriptor seems to be found is open still: a successor may have its addresses. */
+function isOpen(k: Numbers, socket: object, seen: Descriptor): boolean {
+  const { setNoDelay, read } = socket as Partial<Deno.TcpConn>;
+  if (typeof setNoDelay !== "function" || typeof read !== "function" || "_handle" in socket) {
+    return !resourceClosed(socket);
+  }
+  // A connection of Deno's says so when it is set to what it has, twenty times quicker than its resource.
+  const noDelay = failed(k.c.getsockopt(seen.fd, k.tcp, k.noDelay, int, length)) ? null : intWord[0] !== 0;
+  if (noDelay === null) return !resourceClosed(socket);
+  try {
+    setNoDelay.call(socket, noDelay);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BadResource) return false;
+    throw error;
+  }
+}
+
+/** A descriptor that was found, as a socket that options take: closed once its number belongs to another. */
+function asSocket(k: Numbers, found: Descriptor, doing: string): HasDescriptor {
+  return {
+    get [DESCRIPTOR](): number {
+      if (!isStill(k, found)) throw closed(doing);
+      return found.fd;
+    },
+  };
+}
+
+/** All connections that a listener at this address has accepted and that are open now. */
+export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[] {
+  const k = kernel(doing);
+  const local = addressOf(listener.fd, "local");
+  if (local === null || !("port" in local)) return [];
+  const ip = parseIp(local.hostname)!.bytes;
+  const any = ip.every((byte) => byte === 0);
+  const endpoint = { ip: normal(ip), port: local.port };
+  return search(k, { local: null, remote: null, type: "stream", listening: false }, true)
+    .filter((one) => {
+      if (one.protocol !== listener.protocol || addressOf(one.fd, "remote") === null) return false;
+      if (failed(k.c.getsockname(one.fd, name, length))) return false;
+      return any ? portOf(k) === local.port : isAt(k, endpoint);
+    })
+    .map((one) => asSocket(k, one, doing));
+}
+
+/** The highest number of descriptors that a search goes through; Linux's own limit of a process by default. */
+const MOST = 1 << 20;
+/** So many closed numbers in a row end the quick half of a search. */
+const GAP = 4096;
+const CHUNK = 256;
+
+/** Searches the process's descriptors; duplicates of one socket are folded. */
+function search(k: Numbers, wanted: Wanted, all: boolean): Descriptor[] {
+  const result: Descriptor[] = [];
+  const { size, fields } = LAYOUT.pollfd[k.os];
+  const fds = new Uint8Array(CHUNK * size);
+  const view = new DataView(fds.buffer);
+  const invalid = constant("POLLNVAL", k.os);
+  const limit = Math.min(k.c.limit(), MOST);
+  // Numbers are given lowest first, so the open ones lie close together. What must be the only one of its kind is found
+  // there; what might have a twin, or was not found, is looked for everywhere.
+  const unique = !all && wanted.local !== null && wanted.remote !== null && "ip" in wanted.local &&
+    "ip" in wanted.remote;
+  let lastOpen = 0;
+  for (let first = 0; first < limit; first += CHUNK) {
+    if (unique && result.length > 0 && first - lastOpen > GAP) break;
+    for (let i = 0; i < CHUNK; i++) view.setInt32(i * size + fields.fd[0], first + i, true);
+    if (failed(k.c.pollNow(fds))) break;
+    for (let i = 0; i < CHUNK; i++) {
+      if ((view.getInt16(i * size + fields.revents[0], true) & invalid) !== 0) continue;
+      lastOpen = first + i;
+      if (!fits(k, first + i, wanted)) continue;
+      const seen = look(k, first + i);
+      if (seen !== null && !result.some((one) => one.low === seen.low && one.high === seen.high)) result.push(seen);
+    }
+  }
+  return result;
+}
+
+/** Whether a descriptor is a socket with the wanted addresses. The cheapest question comes first. */
+function fits(k: Numbers, fd: number, wanted: Wanted): boolean {
+  if (failed(k.c.getsockname(fd, name, length))) return false;
+  if (wanted.local !== null && !isAt(k, wanted.local)) return false;
+  // What has a peer does not listen.
+  if (wanted.remote !== null && (failed(k.c.getpeername(fd, name, length)) || !isAt(k, wanted.remote))) return false;
+  if (ask(k, fd, k.type) !== (wanted.type === "stream" ? k.stream : k.dgram)) return false;
+  return wanted.type === "dgram" || wanted.remote !== null || (ask(k, fd, k.listening) === 1) === wanted.listening;
+}
+
+function hasPeer(k: Numbers, fd: number): boolean {
+  return !failed(k.c.getpeername(fd, name, length));
+}
+
+function portOf(k: Numbers): number {
+  return name[LAYOUT.sockaddr_in[k.os].fields.sin_port[0]]! << 8 |
+    name[LAYOUT.sockaddr_in[k.os].fields.sin_port[0] + 1]!;
+}
+
+/**
+ * Whether an IPv6 socket carries packets of a family: with a peer, or bound to one address, it is that of the address;
+ * the wildcard carries both. (V6ONLY is another question.)
+ */
+export function carries(found: Descriptor, family: "inet" | "inet6"): boolean {
+  const k = kernel("Cannot read an address");
+  if (!hasPeer(k, found.fd) && failed(k.c.getsockname(found.fd, name, length))) return true;
+  const ip = ipOf(name, k.os);
+  if (ip === null || ip.length !== 16) return true;
+  for (let i = 0; i < 10; i++) if (ip[i] !== 0) return family === "inet6";
+  if (ip[10] === 0xff && ip[11] === 0xff) return family === "inet";
+  for (let i = 10; i < 16; i++) if (ip[i] !== 0) return family === "inet6";
+  return true;
+}
+
+/** Whether the address in `name` is this one. */
+function isAt(k: Numbers, endpoint: Endpoint): boolean {
+  if ("path" in endpoint) {
+    if (familyOf(name, k.os) !== k.unix) return false;
+    const address = readSockaddr(name.subarray(0, length[0]), k.os);
+    return address.family === "unix" && address.path === endpoint.path;
+  }
+  if (portOf(k) !== endpoint.port) return false;
+  const ip = ipOf(name, k.os);
+  if (ip === null) return false;
+  // IPv4 is compared in IPv6's clothes: the two are one on dual-stack sockets.
+  const offset = 16 - ip.length;
+  for (let i = 0; i < ip.length; i++) if (ip[i] !== endpoint.ip[offset + i]) return false;
+  return ip.length === 16 || MAPPED.every((byte, i) => endpoint.ip[i] === byte);
+}
+
+const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/** 16 bytes for either family. */
+function normal(ip: Bytes): Bytes {
+  if (ip.length === 16) return ip;
+  const bytes = new Uint8Array(16);
+  bytes.set(MAPPED);
+  bytes.set(ip, 12);
+  return bytes;
+}
+
+/** What an object of Deno or node says of its addresses. */
+function wantedOf(socket: object, doing: string): Wanted {
+  const it = socket as Record<string, unknown>;
+  if (typeof it.read === "function" && "localAddr" in it && "remoteAddr" in it) {
+    const remote = it.remoteAddr as Deno.Addr | undefined;
+    return {
+      local: denoAddr(it.localAddr, doing),
+      remote: remote ? denoAddr(remote, doing) : null,
+      type: "stream",
+      listening: false,
+    };
+  }
+  if (typeof it.receive === "function" && "addr" in it) {
+    return { local: denoAddr(it.addr, doing), remote: null, type: "dgram", listening: false };
+  }
+  if ((typeof it.accept === "function" || typeof it.shutdown === "function") && "addr" in it) {
+    return { local: denoAddr(it.addr, doing), remote: null, type: "stream", listening: true };
+  }
+  if (typeof it.address === "function") return nodeSocket(it, doing);
+  throw new TypeError(
+    `${doing}: the socket is ${
+      shown(socket)
+    }, it must be a connection, listener, datagram connection or HTTP server of ` +
+      "Deno, a socket or server of node:net or node:dgram, or a socket of this library",
+  );
+}
+
+function denoAddr(address: unknown, doing: string): Endpoint {
+  const { transport, hostname, port, path } = (address ?? {}) as Record<string, unknown>;
+  if (typeof path === "string") return { path };
+  // A unix socket without a name: most clients, and the peer of most servers.
+  if (transport === "unix" || transport === "unixpacket") return { path: "" };
+  if (typeof hostname === "string" && typeof port === "number") return endpoint(hostname, port, doing);
+  throw new Deno.errors.NotSupported(`${doing}: sockets of transport ${shown(transport)} cannot be found`);
+}
+
+function endpoint(hostname: string, port: number, doing: string): Endpoint {
+  const ip = parseIp(hostname);
+  if (ip === null) throw new Deno.errors.NotSupported(`${doing}: its address ${shown(hostname)} is no literal address`);
+  return { ip: normal(ip.bytes), port };
+}
+
+function nodeSocket(it: Record<string, unknown>, doing: string): Wanted {
+  if (it.destroyed === true) throw closed(doing);
+  if (typeof it.remotePort === "number" && typeof it.remoteAddress === "string") {
+    return {
+      local: endpoint(String(it.localAddress), Number(it.localPort), doing),
+      remote: endpoint(it.remoteAddress, it.remotePort, doing),
+      type: "stream",
+      listening: false,
+    };
+  }
+  const stream = typeof it.connect !== "function" || typeof it.write === "function";
+  const listening = typeof it.listen === "function";
+  // A unix stream tells no addresses; node notes its descriptor.
+  if (stream && !listening) return { local: null, remote: null, type: "stream", listening };
+  let address: unknown;
+  try {
+    address = (it.address as () => unknown)();
+  } catch {
+    // A dgram socket that is not bound, or was closed, has no address.
+  }
+  const type = stream ? "stream" : "dgram";
+  if (typeof address === "string") return { local: { path: address }, remote: null, type, listening };
+  const { address: hostname, port } = (address ?? {}) as Record<string, unknown>;
+  if (typeof hostname !== "string" || typeof port !== "number") throw closed(doing);
+  return { local: endpoint(hostname, port, doing), remote: null, type, listening };
+}

@@ -1,0 +1,93 @@
+// Opens the C library, at the first call that needs it; the only file that says Deno.dlopen.
+// Which symbols there are stands in libc_linux.ts and libc_darwin.ts; who may call them, in libc.ts.
+import { OS, OS_NAME } from "./os.ts";
+
+/** What a refusal tells the user to do. */
+const REMEDY = "run again with the --allow-ffi flag, or with --allow-ffi=/absolute/path/of/the/C/library";
+
+/**
+ * Where the C library lives, tried in this order when the grant is not for everything. A grant is for a path to the
+ * letter (symbolic links are not followed by the permission check), and it cannot be read back, so it is asked for.
+ */
+const PATHS: Readonly<Record<"linux" | "darwin", readonly string[]>> = {
+  linux: [
+    "/lib/x86_64-linux-gnu/libc.so.6",
+    "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    "/lib/aarch64-linux-gnu/libc.so.6",
+    "/usr/lib/aarch64-linux-gnu/libc.so.6",
+    "/lib64/libc.so.6",
+    "/usr/lib64/libc.so.6",
+    "/lib/libc.so.6",
+    "/usr/lib/libc.so.6",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+    "/lib/libc.musl-x86_64.so.1",
+    "/lib/libc.musl-aarch64.so.1",
+  ],
+  darwin: ["/usr/lib/libSystem.B.dylib", "/usr/lib/libSystem.dylib", "/usr/lib/libc.dylib"],
+};
+/** With a grant for everything a bare name will do, and the loader knows best. */
+const NAMES: Readonly<Record<"linux" | "darwin", readonly string[]>> = {
+  linux: ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"],
+  darwin: ["libSystem.B.dylib"],
+};
+
+function grantedPath(system: "linux" | "darwin"): string | null {
+  for (const path of PATHS[system]) {
+    if (Deno.permissions.querySync({ name: "ffi", path }).state === "granted") return path;
+  }
+  return null;
+}
+
+/** Whether the C library can be opened without asking anybody; opens and prompts nothing. */
+export function ffiGranted(): boolean {
+  if (OS !== "linux" && OS !== "darwin") return false;
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted" || grantedPath(OS) !== null;
+}
+
+/** Refuses in Deno's words, naming what wanted the C library and what works without. */
+export function notCapable(wanted: string): Deno.errors.NotCapable {
+  return new Deno.errors.NotCapable(
+    `${wanted}: Requires ffi access to the C library, ${REMEDY}; what Deno itself offers works without`,
+  );
+}
+
+/**
+ * Opens the C library. The handle is closed at once: the symbols keep working (the process has its C library anyway),
+ * and a test that runs with sanitizers does not find a library opened in its midst.
+ *
+ * @param symbols The symbols wanted.
+ * @param wanted What for, as the beginning of a message: `Cannot read SO_ERROR`.
+ */
+export function openLibc<const S extends Deno.ForeignLibraryInterface>(
+  symbols: S,
+  wanted: string,
+): Deno.DynamicLibrary<S>["symbols"] {
+  if (OS !== "linux" && OS !== "darwin") {
+    throw new Deno.errors.NotSupported(
+      `${wanted}: this library calls the C library on Linux and macOS, this is ${OS_NAME}`,
+    );
+  }
+  const path = grantedPath(OS);
+  if (path !== null && Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+    return closedAtOnce(Deno.dlopen(path, symbols));
+  }
+  if (Deno.permissions.requestSync({ name: "ffi" }).state !== "granted") throw notCapable(wanted);
+  let reason: unknown;
+  for (const name of [...NAMES[OS], ...PATHS[OS]]) {
+    try {
+      return closedAtOnce(Deno.dlopen(name, symbols));
+    } catch (error) {
+      reason = error;
+    }
+  }
+  throw new Deno.errors.NotSupported(`${wanted}: no C library could be opened: ${reason}`);
+}
+
+function closedAtOnce<S extends Deno.ForeignLibraryInterface>(
+  library: Deno.DynamicLibrary<S>,
+): Deno.DynamicLibrary<S>["symbols"] {
+  const symbols = library.symbols;
+  library.close();
+  return symbols;
+}

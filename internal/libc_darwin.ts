@@ -1,0 +1,12 @@
+// The symbols of the C library on macOS, each beside its C prototype where it differs from Linux's.
+// What calls them is libc.ts. Never run by the authors, who have no Mac: the prototypes are from Apple's manual pages.
+import { SYMBOLS as LINUX } from "./libc_linux.ts";
+
+const { ioctl: _variadic, ...shared } = LINUX;
+
+/** No ioctl: it is variadic, and Apple's ARM calling convention passes variadic arguments elsewhere. */
+export const SYMBOLS = {
+  ...shared,
+  // int *__error(void)
+  errnoLocation: { name: "__error", parameters: [], result: "u64" },
+} as const satisfies Deno.ForeignLibraryInterface;

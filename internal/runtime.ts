@@ -1,0 +1,45 @@
+// What is taken from inside Deno and its node, each thing with what happens where it is gone; the only file that says Deno.internal.
+// Public parts of Deno are used where they are needed; which descriptor is behind an object is decided in descriptor.ts.
+
+/** The symbols under which Deno keeps what is asked for here; the same on every object, so looked for once. */
+const symbols: { fd?: symbol | undefined; rid?: symbol | undefined } = {};
+
+function internalOf(object: object, which: "fd" | "rid"): unknown {
+  const description = `Deno.internal.${which}`;
+  const symbol = symbols[which] ??= Object.getOwnPropertySymbols(object).find((one) => one.description === description);
+  return symbol === undefined ? undefined : (object as Record<symbol, unknown>)[symbol];
+}
+
+/**
+ * The descriptor that Deno itself notes on connections it accepted, and node on the handles of its pipes; undefined on
+ * all others, and where they no longer do. To be verified like any hint.
+ */
+export function notedDescriptor(object: object): number | undefined {
+  const value = internalOf(object, "fd") ?? nodeHandle(object)?.fd;
+  return typeof value === "number" && value >= 0 ? value : undefined;
+}
+
+/** The handle of a socket or server of node:net; those of node:dgram warn when theirs is looked at. */
+function nodeHandle(object: object): { fd?: unknown } | null | undefined {
+  return Object.hasOwn(object, "_handle") ? (object as { _handle?: { fd?: unknown } | null })._handle : undefined;
+}
+
+/**
+ * Whether Deno has closed the resource behind a connection or listener; false where it cannot be told
+ * (datagram connections and HTTP servers carry no resource number).
+ */
+export function resourceClosed(object: object): boolean {
+  const rid = internalOf(object, "rid");
+  if (typeof rid !== "number") return false;
+  // deno-lint-ignore no-explicit-any
+  const core = (Deno as any)[(Deno as any).internal]?.core;
+  try {
+    // Sockets cannot be read synchronously; only what is open gets as far as to say so.
+    core?.readSync?.(rid, NOTHING);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.BadResource;
+  }
+}
+
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,518 @@
+// Finds the descriptor behind objects of Deno and node, and never a wrong one.
+// What options then do with it is tested in tests/options/.
+import { addressOf, DESCRIPTOR, descriptorOf, lowestFree, note } from "../internal/descriptor.ts";
+import { SO_COOKIE, SO_KEEPALIVE, SO_RCVBUF, SO_REUSEADDR, TCP_INFO, TCP_NODELAY } from "../options/mod.ts";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { test } from "./needs.ts";
+import dgram from "node:dgram";
+import { once } from "node:events";
+import net from "node:net";
+
+const LOCAL = { hostname: "127.0.0.1", port: 0 } as const;
+
+async function pair(): Promise<
+  { client: Deno.TcpConn; server: Deno.TcpConn } & Disposable
+> {
+  using listener = Deno.listen(LOCAL);
+  const [client, server] = await Promise.all([
+    Deno.connect({ port: listener.addr.port, hostname: "127.0.0.1" }),
+    listener.accept(),
+  ]);
+  return {
+    client,
+    server,
+    [Symbol.dispose]: () => (client.close(), server.close()),
+  };
+}
+
+/** The kernel's own words on the descriptor that was found. */
+function namesOf(socket: object): (string | undefined)[] {
+  const { fd } = descriptorOf(socket, "Cannot test");
+  return (["local", "remote"] as const).map((which) => {
+    const address = addressOf(fd, which);
+    return address && "port" in address ? `${address.hostname}:${address.port}` : undefined;
+  });
+}
+const nameOf = ({ hostname, port }: Deno.NetAddr) => `${hostname}:${port}`;
+
+test(
+  "the descriptor of connections of Deno has their addresses",
+  { ffi: true },
+  async () => {
+    using both = await pair();
+    for (const conn of [both.client, both.server]) {
+      assertEquals(namesOf(conn), [
+        nameOf(conn.localAddr),
+        nameOf(conn.remoteAddr),
+      ]);
+    }
+    assertNotEquals(SO_COOKIE.get(both.client), SO_COOKIE.get(both.server));
+  },
+);
+
+test(
+  "the descriptor of a listener of Deno is the one that listens, not one it accepted",
+  { ffi: true },
+  async () => {
+    using listener = Deno.listen(LOCAL);
+    using client = await Deno.connect({
+      port: listener.addr.port,
+      hostname: "127.0.0.1",
+    });
+    using server = await listener.accept();
+    assertEquals(namesOf(listener), [nameOf(listener.addr), undefined]);
+    assertEquals(
+      new Set([listener, client, server].map((socket) => SO_COOKIE.get(socket)))
+        .size,
+      3,
+    );
+  },
+);
+
+test(
+  "the descriptor is found over IPv6, and over IPv4 on a dual-stack listener",
+  { ffi: true },
+  async () => {
+    using listener = Deno.listen({ hostname: "::", port: 0 });
+    for (const hostname of ["::1", "127.0.0.1"]) {
+      using client = await Deno.connect({ hostname, port: listener.addr.port });
+      using server = await listener.accept();
+      assertEquals(TCP_NODELAY.set(client, true), true);
+      assertEquals(namesOf(server)[0], nameOf(server.localAddr));
+      assertNotEquals(SO_COOKIE.get(client), SO_COOKIE.get(server));
+    }
+  },
+);
+
+test(
+  "the descriptor of a connection to a host name is found",
+  { ffi: true },
+  async () => {
+    using listener = Deno.listen(LOCAL);
+    using client = await Deno.connect({
+      hostname: "localhost",
+      port: listener.addr.port,
+    });
+    using _server = await listener.accept();
+    assertEquals(namesOf(client), [
+      nameOf(client.localAddr),
+      nameOf(client.remoteAddr),
+    ]);
+  },
+);
+
+test("the descriptor of a datagram connection of Deno has its address", {
+  ffi: true,
+}, () => {
+  using conn = {
+    it: Deno.listenDatagram({ transport: "udp", ...LOCAL }),
+    [Symbol.dispose]() {
+      this.it.close();
+    },
+  };
+  assertEquals(namesOf(conn.it), [
+    nameOf(conn.it.addr as Deno.NetAddr),
+    undefined,
+  ]);
+});
+
+test(
+  "the descriptor of a running Deno.serve is its listener",
+  { ffi: true },
+  async () => {
+    const server = Deno.serve(
+      { ...LOCAL, onListen() {} },
+      () => new Response("ok"),
+    );
+    try {
+      assertEquals(namesOf(server), [nameOf(server.addr), undefined]);
+      assertEquals(SO_KEEPALIVE.set(server, true), true);
+    } finally {
+      await server.shutdown();
+    }
+  },
+);
+
+test("the descriptors of node:net sockets and servers have their addresses", {
+  ffi: true,
+}, async () => {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  const accepted = once(server, "connection");
+  const client = net.connect(port, "127.0.0.1");
+  await once(client, "connect");
+  const [served] = await accepted as [net.Socket];
+  try {
+    assertEquals(namesOf(server), [`127.0.0.1:${port}`, undefined]);
+    assertEquals(namesOf(client), [
+      `127.0.0.1:${client.localPort}`,
+      `127.0.0.1:${port}`,
+    ]);
+    assertEquals(namesOf(served), [
+      `127.0.0.1:${port}`,
+      `127.0.0.1:${client.localPort}`,
+    ]);
+    assertEquals(SO_KEEPALIVE.set(client, true), true);
+    client.destroy();
+    assertThrows(
+      () => SO_KEEPALIVE.get(client),
+      Deno.errors.BadResource,
+      "the socket is closed",
+    );
+  } finally {
+    client.destroy();
+    served.destroy();
+    server.close();
+    await once(server, "close");
+  }
+});
+
+test(
+  "the descriptor of a node:dgram socket has its address",
+  { ffi: true },
+  async () => {
+    const socket = dgram.createSocket("udp4");
+    assertThrows(() => SO_RCVBUF.get(socket), Deno.errors.BadResource);
+    socket.bind(0, "127.0.0.1");
+    await once(socket, "listening");
+    assertEquals(namesOf(socket), [
+      `127.0.0.1:${socket.address().port}`,
+      undefined,
+    ]);
+    socket.close();
+    await once(socket, "close");
+    assertThrows(() => SO_RCVBUF.get(socket), Deno.errors.BadResource);
+  },
+);
+
+test(
+  "the descriptors of unix sockets are found, and those that cannot be told apart are listed",
+  { ffi: true, read: true, write: true },
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/socket`;
+    try {
+      using listener = Deno.listen({ transport: "unix", path });
+      using client = await Deno.connect({ transport: "unix", path });
+      using server = await listener.accept();
+      assertEquals(
+        new Set(
+          [listener, client, server].map((socket) => SO_COOKIE.get(socket)),
+        ).size,
+        3,
+      );
+      using second = await Deno.connect({ transport: "unix", path });
+      using _other = await listener.accept();
+      const { message } = assertThrows(
+        () => SO_COOKIE.get(second),
+        Error,
+        "cannot be told apart",
+      );
+      assertEquals(
+        message.match(/descriptor \d+ \(unix stream/g)?.length,
+        2,
+        message,
+      );
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+test(
+  "the descriptors of node:net unix sockets and servers are found",
+  { ffi: true, read: true, write: true },
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const server = net.createServer().listen(`${folder}/socket`);
+    await once(server, "listening");
+    const accepted = once(server, "connection");
+    const client = net.connect(`${folder}/socket`);
+    await once(client, "connect");
+    const [served] = await accepted as [net.Socket];
+    try {
+      const found = [server, client, served].map((socket) => descriptorOf(socket, "Cannot test").fd);
+      assertEquals(new Set(found).size, 3);
+      const paths = found.map((fd) => addressOf(fd, "local")).map((address) =>
+        address && "path" in address && address.path
+      );
+      assertEquals(paths, [`${folder}/socket`, "", `${folder}/socket`]);
+    } finally {
+      client.destroy();
+      served.destroy();
+      server.close();
+      await once(server, "close");
+      await Deno.remove(folder, { recursive: true });
+    }
+    assertThrows(() => SO_COOKIE.get(client), Deno.errors.BadResource, "the socket is closed");
+  },
+);
+
+test("a node:net socket that is not connected yet is refused", { ffi: true }, () => {
+  const socket = new net.Socket();
+  assertThrows(() => SO_COOKIE.get(socket), Deno.errors.NotSupported, "is it connected?");
+  socket.destroy();
+});
+
+test("two sockets that share an address are an error that lists both", {
+  ffi: true,
+}, () => {
+  const first = Deno.listenDatagram({
+    transport: "udp",
+    ...LOCAL,
+    reuseAddress: true,
+  });
+  const port = (first.addr as Deno.NetAddr).port;
+  const second = Deno.listenDatagram({
+    transport: "udp",
+    hostname: "127.0.0.1",
+    port,
+    reuseAddress: true,
+  });
+  try {
+    assertThrows(
+      () => SO_REUSEADDR.get(first),
+      Error,
+      "2 sockets of this process fit and cannot be told apart",
+    );
+  } finally {
+    first.close();
+    second.close();
+  }
+});
+
+test("a noted descriptor tells sockets apart that share an address", {
+  ffi: true,
+}, () => {
+  using opensTheLibrary = Deno.listen(LOCAL);
+  SO_RCVBUF.get(opensTheLibrary);
+  const open = (port: number) => {
+    const hint = lowestFree();
+    const conn = Deno.listenDatagram({
+      transport: "udp",
+      hostname: "127.0.0.1",
+      port,
+      reuseAddress: true,
+    });
+    note(conn, hint);
+    return conn;
+  };
+  const first = open(0);
+  const second = open((first.addr as Deno.NetAddr).port);
+  try {
+    assertNotEquals(SO_COOKIE.get(first), SO_COOKIE.get(second));
+  } finally {
+    first.close();
+    second.close();
+  }
+});
+
+test(
+  "a closed connection stays closed when its number belongs to another socket",
+  { ffi: true },
+  async () => {
+    const { client, server } = await pair();
+    const { fd } = descriptorOf(client, "Cannot test");
+    SO_KEEPALIVE.set(client, true);
+    client.close();
+    server.close();
+    assertThrows(
+      () => SO_KEEPALIVE.get(client),
+      Deno.errors.BadResource,
+      "Cannot read SO_KEEPALIVE: the socket is closed",
+    );
+    const successors: Deno.Listener[] = [];
+    try {
+      while (
+        !successors.some((one) => descriptorOf(one, "Cannot test").fd === fd)
+      ) {
+        assert(successors.length < 200, "the number was never used again");
+        successors.push(Deno.listen(LOCAL));
+      }
+      assertThrows(
+        () => SO_KEEPALIVE.set(client, true),
+        Deno.errors.BadResource,
+        "the socket is closed",
+      );
+      for (const one of successors) assertEquals(SO_KEEPALIVE.get(one), false);
+    } finally {
+      for (const one of successors) one.close();
+    }
+  },
+);
+
+test(
+  "a connection closed before it was ever touched is closed, and its successor is not taken for it",
+  { ffi: true },
+  async () => {
+    const { client, server } = await pair();
+    client.close();
+    server.close();
+    for (const conn of [client, server]) {
+      assertThrows(
+        () => SO_KEEPALIVE.get(conn),
+        Deno.errors.BadResource,
+        "the socket is closed",
+      );
+    }
+    const first = Deno.listen(LOCAL);
+    first.close();
+    using successor = Deno.listen({ ...LOCAL, port: first.addr.port });
+    assertThrows(
+      () => SO_KEEPALIVE.set(first, true),
+      Deno.errors.BadResource,
+      "the socket is closed",
+    );
+    assertEquals(SO_KEEPALIVE.get(successor), false);
+  },
+);
+
+test("a closed connection stays closed when its number belongs to a file", {
+  ffi: true,
+  read: true,
+}, async () => {
+  const { client, server } = await pair();
+  const { fd } = descriptorOf(client, "Cannot test");
+  client.close();
+  server.close();
+  using _file = await Deno.open(new URL(import.meta.url));
+  using _other = await Deno.open(new URL(import.meta.url));
+  assertThrows(
+    () => SO_KEEPALIVE.get({ [DESCRIPTOR]: fd }),
+    Deno.errors.BadResource,
+    "the socket is closed",
+  );
+  assertThrows(
+    () => SO_KEEPALIVE.get(client),
+    Deno.errors.BadResource,
+    "the socket is closed",
+  );
+});
+
+test("an object of this library is asked for its number at every use", {
+  ffi: true,
+}, () => {
+  using first = Deno.listen(LOCAL);
+  using second = Deno.listen(LOCAL);
+  const object = { [DESCRIPTOR]: descriptorOf(first, "Cannot test").fd };
+  assertEquals(SO_COOKIE.get(object), SO_COOKIE.get(first));
+  object[DESCRIPTOR] = descriptorOf(second, "Cannot test").fd;
+  assertEquals(SO_COOKIE.get(object), SO_COOKIE.get(second));
+});
+
+test(
+  "what is no socket is refused with what would be one",
+  { ffi: true },
+  () => {
+    for (const wrong of [{}, [], new Map(), () => {}]) {
+      assertThrows(
+        () => SO_COOKIE.get(wrong as never),
+        TypeError,
+        "it must be a connection, listener",
+      );
+    }
+    for (const wrong of [undefined, null, 3, "127.0.0.1:80"]) {
+      assertThrows(
+        () => SO_COOKIE.get(wrong as never),
+        TypeError,
+        "Cannot read SO_COOKIE: the socket is ",
+      );
+    }
+  },
+);
+
+test("TLS connections of Deno and node are found by address", {
+  ffi: true,
+  read: true,
+}, async () => {
+  const read = (name: string) => Deno.readTextFile(new URL(`testdata/${name}`, import.meta.url));
+  const [cert, key] = await Promise.all([
+    read("localhost.crt"),
+    read("localhost.key"),
+  ]);
+  using listener = Deno.listenTls({ ...LOCAL, cert, key });
+  const [client, server] = await Promise.all([
+    Deno.connectTls({
+      hostname: "localhost",
+      port: listener.addr.port,
+      caCerts: [cert],
+    }),
+    listener.accept().then(async (conn) => (await conn.handshake(), conn)),
+  ]);
+  try {
+    for (const conn of [client, server]) {
+      assertEquals(namesOf(conn), [
+        nameOf(conn.localAddr as Deno.NetAddr),
+        nameOf(conn.remoteAddr as Deno.NetAddr),
+      ]);
+      assertEquals(SO_KEEPALIVE.set(conn, true), true);
+    }
+    assertEquals(namesOf(listener), [
+      nameOf(listener.addr as Deno.NetAddr),
+      undefined,
+    ]);
+    const { connect } = await import("node:tls");
+    const accepted = listener.accept();
+    const socket = connect({
+      host: "127.0.0.1",
+      port: listener.addr.port,
+      ca: cert,
+      servername: "localhost",
+    });
+    await Promise.all([
+      once(socket, "secureConnect"),
+      accepted.then((conn) => conn.handshake()),
+    ]);
+    assertEquals(namesOf(socket), [
+      `127.0.0.1:${socket.localPort}`,
+      `127.0.0.1:${listener.addr.port}`,
+    ]);
+    socket.destroy();
+    (await accepted).close();
+    await once(socket, "close");
+  } finally {
+    client.close();
+    server.close();
+  }
+});
+
+test("sockets of another Worker do not confuse the search", {
+  ffi: true,
+  read: true,
+}, async () => {
+  const code = `
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    postMessage(listener.addr.port);
+    onmessage = () => { listener.close(); postMessage("closed"); };
+  `;
+  const worker = new Worker(
+    URL.createObjectURL(new Blob([code], { type: "text/javascript" })),
+    { type: "module" },
+  );
+  const message = () => new Promise<unknown>((resolve) => worker.onmessage = ({ data }) => resolve(data));
+  await message();
+  using listener = Deno.listen(LOCAL);
+  assertEquals(namesOf(listener), [nameOf(listener.addr), undefined]);
+  const closed = message();
+  worker.postMessage("close");
+  await closed;
+  worker.terminate();
+});
+
+test("an accepted connection that its peer has reset is found as long as it is open", { ffi: true }, async () => {
+  const { client, server } = await pair();
+  // Deno says goodbye before it closes; unread data make a reset of it all the same.
+  await server.write(new Uint8Array(64));
+  await until(() => TCP_INFO.get(client).bytesReceived === 64);
+  client.close();
+  await server.read(new Uint8Array(1)).catch(() => {});
+  assertEquals(namesOf({ [DESCRIPTOR]: descriptorOf(server, "Cannot test").fd })[1], undefined, "the peer is gone");
+  assertEquals(SO_KEEPALIVE.set(server, true), true);
+  server.close();
+  assertThrows(() => SO_KEEPALIVE.get(server), Deno.errors.BadResource, "the socket is closed");
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
