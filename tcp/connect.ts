@@ -1,0 +1,171 @@
+// connectTcp: Deno.connect with a time limit and options.
+// The other side is listen.ts; what the options are and how they are applied, settings.ts and steps.ts.
+import { integer, object, prefixed, text } from "../internal/argument.ts";
+import { decorated, showPlace } from "../internal/deno_error.ts";
+import { lowestFree, note } from "../internal/descriptor.ts";
+import type { TcpOptions } from "./settings.ts";
+import { applyToConn, checkSignal, openFor, type Step, stepsOf } from "./steps.ts";
+
+/** Options of {@linkcode connectTcp}. */
+export interface ConnectTcpOptions extends TcpOptions {
+  /** Port of the peer, 1 to 65535. */
+  port: number;
+  /** Name or address of the peer, default "127.0.0.1" as in Deno. Of a name all addresses are tried (RFC 8305). */
+  hostname?: string;
+  /** Source address and port. Not yet possible: throws `Deno.errors.NotSupported`. */
+  localAddr?: {
+    /** One of this machine's addresses. */
+    hostname?: string;
+    /** A port, 0 for any. */
+    port?: number;
+  };
+  /** Ends the attempt; once connected it does nothing. */
+  signal?: AbortSignal;
+  /** Milliseconds for the attempt, the lookup of the name and all addresses together; 1 to 2,147,483,647. */
+  timeout?: number;
+}
+
+/** What cannot be a name. A mistake costs nothing: a noted descriptor is verified. */
+const LITERAL = /^[\d.]+$|:/;
+
+/** The longest time that a timer takes; above, it fires at once. */
+const LONGEST = 0x7fff_ffff;
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there, or a firewall refuses",
+  EADDRNOTAVAIL: "this machine has no address of that family, or no free port left",
+  ENETUNREACH: "this machine has no route to that network",
+  EHOSTUNREACH: "no machine answers at that address",
+  EMFILE: "the process has as many open files as it may, see ulimit -n",
+};
+
+interface Attempt {
+  readonly hostname: string;
+  readonly port: number;
+  readonly signal: AbortSignal | undefined;
+  readonly timeout: number | undefined;
+  readonly steps: readonly Step[];
+  readonly doing: string;
+}
+
+/**
+ * Connects over TCP, as `Deno.connect` does, with options set.
+ *
+ * What comes back is Deno's own connection: its streams, `Deno.startTls` and all else work as ever. If an option cannot
+ * be set, the connection is closed again and the error names the option. Deno makes the handshake before an option can
+ * be set; one that must come earlier (`TCP_FASTOPEN_CONNECT`, `IP_LOCAL_PORT_RANGE`) is refused.
+ *
+ * Requires `--allow-net`; options other than `noDelay` and `keepAlive: true` or `false` require `--allow-ffi`.
+ *
+ * @param options Where to connect, and the options of the connection; see {@linkcode TcpOptions}.
+ * @returns The connection.
+ * @throws {TypeError} An argument is of a wrong kind, or an option is given twice.
+ * @throws {RangeError} A number is out of range.
+ * @throws {Deno.errors.NotCapable} `--allow-net` is missing, or `--allow-ffi` for an option that needs it.
+ * @throws {Deno.errors.NotSupported} `localAddr`, or an option that must come before the handshake.
+ * @throws {Deno.errors.TimedOut} There was no connection within `timeout`.
+ * @throws {Deno.errors.ConnectionRefused} Nothing listens there. This and other failures of the system have `code`,
+ * `errno` and `syscall`.
+ *
+ * @example Connect with keepalive and a time limit
+ * ```ts
+ * import { connectTcp } from "@berkeley/sockets/tcp";
+ * import { TCP_KEEPIDLE } from "@berkeley/sockets/options";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * using conn = await connectTcp({
+ *   port: listener.addr.port,
+ *   timeout: 5_000,
+ *   noDelay: true,
+ *   keepAlive: { idle: 30_000, interval: 10_000, count: 3 },
+ * });
+ * assertEquals(TCP_KEEPIDLE.get(conn), 30);
+ * ```
+ *
+ * @example Any option by its C name
+ * ```ts
+ * import { connectTcp } from "@berkeley/sockets/tcp";
+ * import { TCP_NOTSENT_LOWAT } from "@berkeley/sockets/options";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * using conn = await connectTcp({ port: listener.addr.port, options: [TCP_NOTSENT_LOWAT.to(16_384)] });
+ * assertEquals(TCP_NOTSENT_LOWAT.get(conn), 16_384);
+ * ```
+ */
+export async function connectTcp(options: ConnectTcpOptions): Promise<Deno.TcpConn> {
+  const { hostname, port, signal, timeout, steps, doing } = checked(options);
+  openFor(steps, doing);
+  signal?.throwIfAborted();
+  const limit = timeout === undefined ? null : limited(timeout, signal, doing);
+  const until = limit === null ? signal : limit.signal;
+  let conn: Deno.TcpConn;
+  try {
+    // Deno makes the socket of a literal address at once, that of a name after the lookup.
+    const hint = LITERAL.test(hostname) ? lowestFree() : -1;
+    conn = await Deno.connect(until === undefined ? { hostname, port } : { hostname, port, signal: until });
+    note(conn, hint);
+  } catch (error) {
+    if (until?.aborted && error === until.reason) throw error;
+    throw decorated(error, "connect", doing, REMEDIES);
+  } finally {
+    limit?.[Symbol.dispose]();
+  }
+  try {
+    applyToConn(steps, conn);
+  } catch (error) {
+    conn.close();
+    throw error;
+  }
+  return conn;
+}
+
+function checked(options: ConnectTcpOptions): Attempt {
+  let doing = "Cannot connect over TCP";
+  try {
+    object(options, "the argument", "an object with a port");
+    const port = integer(options.port, "the port", 1, 65535);
+    const hostname = text(options.hostname ?? "127.0.0.1", "hostname", "a name or an address");
+    if (hostname === "") throw new TypeError('hostname is "", it must be a name or an address');
+    doing = `Cannot connect to ${showPlace("tcp", hostname, port)}`;
+    const { signal, timeout } = options;
+    checkSignal(signal);
+    if (timeout !== undefined) integer(timeout, "timeout", 1, LONGEST);
+    const steps = stepsOf(options);
+    if (options.localAddr !== undefined) {
+      throw new Deno.errors.NotSupported(`${doing}: localAddr is not supported yet`);
+    }
+    const early = steps.find((step) => step.stage !== "any" && step.stage !== "connected");
+    if (early !== undefined) {
+      throw new Deno.errors.NotSupported(
+        `${doing}: ${early.said} must be set before the handshake, which is not supported yet`,
+      );
+    }
+    return { hostname, port, signal, timeout, steps, doing };
+  } catch (error) {
+    throw prefixed(error, doing);
+  }
+}
+
+/** A signal that comes when the time is over, or when the other comes; nothing of it stays once it is disposed. */
+function limited(
+  timeout: number,
+  signal: AbortSignal | undefined,
+  doing: string,
+): Disposable & { signal: AbortSignal } {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal?.reason);
+  const timer = setTimeout(
+    () => controller.abort(new Deno.errors.TimedOut(`${doing}: no connection within ${timeout} ms`)),
+    timeout,
+  );
+  signal?.addEventListener("abort", abort);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    },
+  };
+}
