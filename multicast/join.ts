@@ -1,0 +1,287 @@
+// Joining a group: the options checked, the sockets that can, every interface that was asked for.
+// What comes of it: membership.ts. Deno's own calls, for programs without FFI: udp/deno_join.ts.
+import { object, shown } from "../internal/argument.ts";
+import { constant, type ConstantName } from "../internal/constants.ts";
+import { decorated } from "../internal/deno_error.ts";
+import { describe, type Descriptor, descriptorOf } from "../internal/descriptor.ts";
+import { errnoNumber } from "../internal/errno.ts";
+import { ffiGranted } from "../internal/ffi.ts";
+import { libc } from "../internal/libc.ts";
+import { canReadFilters, type KernelFilter, readFilter } from "../internal/membership.ts";
+import { interfaceIndexOf, interfaceNameOf, ipv4AddressOf, listInterfaces } from "../internal/netif.ts";
+import { OS } from "../internal/os.ts";
+import { formatIp } from "../internal/sockaddr.ts";
+import {
+  type InterfaceSelector,
+  IPV6_V6ONLY,
+  MCAST_JOIN_GROUP,
+  MCAST_JOIN_SOURCE_GROUP,
+  MCAST_LEAVE_GROUP,
+  MCAST_MSFILTER,
+  type SocketLike,
+} from "../options/mod.ts";
+import { JOIN_REMEDIES, joinV4, joinV6 } from "../udp/deno_join.ts";
+import { UdpSocket } from "../udp/socket.ts";
+import { type Group, groupOf, sourceOf, sourcesOf } from "./group.ts";
+import { DenoMembership, KernelMembership, type Membership, type Place } from "./membership.ts";
+
+/** What to join, where. */
+export interface JoinOptions {
+  /** The group, in 224.0.0.0/4 or ff00::/8. A zone ("ff02::fb%eth0") is the interface. */
+  group: string;
+  /** Only this sender, or these (source-specific multicast, RFC 4607). Needs `--allow-ffi`. */
+  source?: string | readonly string[];
+  /**
+   * One interface or several: names, indices or addresses. Default: the kernel's choice by its routes, which
+   * `Membership.interfaces` tells. `{ all: true }`, every one there is and will be, is not possible yet.
+   */
+  interface?: InterfaceSelector | readonly InterfaceSelector[] | { all: true };
+}
+
+/** What to join, checked; nothing was asked of the system. */
+export interface JoinPlan {
+  readonly group: Group;
+  /** Empty for any sender. */
+  readonly sources: readonly string[];
+  /** `undefined` alone for the kernel's choice. */
+  readonly selectors: readonly (InterfaceSelector | undefined)[];
+  /** The beginning of messages. */
+  readonly doing: string;
+}
+
+/**
+ * Joins a group on any UDP socket: one of this library, of Deno or of `node:dgram`.
+ *
+ * The socket then hears what is sent to the group and to its port on that interface; to hear it, it must be bound to a
+ * wildcard ("0.0.0.0", "::") or to the group. On Linux it also hears groups that other sockets of the machine have joined,
+ * unless `IP_MULTICAST_ALL` is off; `listenMulticast` sees to all of that. An IPv6 socket bound to "::" can join IPv4 groups
+ * as well.
+ *
+ * With `--allow-ffi` the calls are those of RFC 3678 (`MCAST_JOIN_GROUP`, `MCAST_JOIN_SOURCE_GROUP`). Without, Deno's
+ * own: any sender; sockets of this library and of Deno; IPv4 interfaces by address, IPv6 ones by index (names need
+ * `--allow-sys`).
+ *
+ * @param socket The socket.
+ * @param options The group, its senders, the interfaces.
+ * @returns The membership, which ends when it is left or the socket is closed.
+ * @throws {SyntaxError} The group or a source is no address.
+ * @throws {RangeError} The group is no multicast address.
+ * @throws {Deno.errors.NotFound} There is no such interface.
+ * @throws {Deno.errors.NotSupported} The socket cannot hear this group: it is TCP, or of the other family.
+ * @throws {Deno.errors.NotCapable} This needs `--allow-ffi`.
+ * @throws {Deno.errors.BadResource} The socket is closed.
+ * @throws {SystemError} The system refuses: "EADDRINUSE" when the socket has joined the group there already, "ENOBUFS"
+ * when it has joined as many as the system allows, "ENODEV" when no route leads to the group.
+ *
+ * @example From one sender only
+ * ```ts
+ * import { joinGroup } from "@berkeley/sockets/multicast";
+ * import { bindUdp } from "@berkeley/sockets/udp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using socket = bindUdp();
+ * await using membership = await joinGroup(socket, {
+ *   group: "232.1.2.3",
+ *   source: "127.0.0.1",
+ *   interface: "127.0.0.1",
+ * });
+ * assertEquals(membership.sources().mode, "include");
+ * assertEquals(membership.sources().sources, ["127.0.0.1"]);
+ * ```
+ */
+export async function joinGroup(socket: SocketLike, options: JoinOptions): Promise<Membership> {
+  return await join(socket, planOf(options));
+}
+
+/** Checks what to join. */
+export function planOf(options: JoinOptions): JoinPlan {
+  const { group: given, source, interface: where } = object(
+    options,
+    "Cannot join a group: the options",
+    "{ group }",
+  ) as Partial<JoinOptions>;
+  const group = groupOf(given);
+  const doing = `Cannot join group ${shown(given)}`;
+  const sources = source === undefined
+    ? []
+    : Array.isArray(source)
+    ? sourcesOf(source, group, doing)
+    : [sourceOf(source, group, doing)];
+  if (Array.isArray(source) && sources.length === 0) {
+    throw new RangeError(`${doing}: source is an empty array, it must name a sender`);
+  }
+  return { group, sources, selectors: selectorsOf(where, group, doing), doing };
+}
+
+function selectorsOf(
+  where: JoinOptions["interface"],
+  group: Group,
+  doing: string,
+): readonly (InterfaceSelector | undefined)[] {
+  if (where === undefined) {
+    if (group.zone === null) return [undefined];
+    return [/^[0-9]+$/.test(group.zone) ? Number(group.zone) : group.zone];
+  }
+  if (group.zone !== null) throw new TypeError(`${doing}: the interface is given twice, by the zone and by interface`);
+  const list: readonly unknown[] = Array.isArray(where) ? where : [where];
+  if (list.length === 0) throw new RangeError(`${doing}: interface is an empty array, it must name an interface`);
+  for (const one of list) {
+    if (typeof one === "string" || typeof one === "number") continue;
+    if (typeof one === "object" && one !== null && "all" in one) {
+      throw new Deno.errors.NotSupported(`${doing}: interface { all: true } is not possible yet; name the interfaces`);
+    }
+    throw new TypeError(`${doing}: the interface is ${shown(one)}, it must be a name, an index or an address`);
+  }
+  return list as readonly InterfaceSelector[];
+}
+
+/** Joins by FFI where it is granted, else by Deno's own calls. */
+export async function join(socket: SocketLike, plan: JoinPlan): Promise<KernelMembership | DenoMembership> {
+  if ((typeof socket !== "object" && typeof socket !== "function") || socket === null) {
+    throw new TypeError(`${plan.doing}: the socket is ${shown(socket)}, it must be a UDP socket`);
+  }
+  if (!ffiGranted()) {
+    const conn = denoConn(socket);
+    if (conn !== null && plan.sources.length === 0) return await joinByDeno(conn, plan);
+    // Refuses, unless somebody is there to be asked and grants it.
+    libc(`${plan.doing} ${conn === null ? "on a socket that Deno's own calls do not take" : "from chosen sources"}`);
+  }
+  return joinByKernel(socket, plan);
+}
+
+function denoConn(socket: SocketLike): Deno.DatagramConn | null {
+  return "joinMulticastV4" in socket && "joinMulticastV6" in socket ? socket : null;
+}
+
+async function joinByDeno(conn: Deno.DatagramConn, { group, selectors, doing }: JoinPlan): Promise<DenoMembership> {
+  const parts: (Deno.MulticastV4Membership | Deno.MulticastV6Membership)[] = [];
+  try {
+    for (const selector of selectors) {
+      if (group.family === "inet") {
+        const address = formatIp(ipv4AddressOf(selector, doing));
+        parts.push(
+          await (conn instanceof UdpSocket
+            ? conn.joinMulticastV4(group.text, address)
+            : joinV4(conn, group.text, address)),
+        );
+      } else {
+        const index = typeof selector === "number" ? selector : interfaceIndexOf(selector, doing);
+        parts.push(
+          await (conn instanceof UdpSocket ? conn.joinMulticastV6(group.text, index) : joinV6(conn, group.text, index)),
+        );
+      }
+    }
+  } catch (error) {
+    for (const part of parts) await part.leave();
+    throw error;
+  }
+  return new DenoMembership(group, selectors.filter((one) => one !== undefined).map(String), parts);
+}
+
+function joinByKernel(socket: SocketLike, { group, sources, selectors, doing }: JoinPlan): KernelMembership {
+  const found = descriptorOf(socket, doing);
+  refuseSocket(socket, found, group, doing);
+  const indices = selectors.map((selector) => interfaceIndexOf(selector, doing));
+  const twice = indices.find((index, i) => indices.indexOf(index) !== i);
+  if (twice !== undefined) {
+    throw new TypeError(`${doing}: interface ${shown(interfaceNameOf(twice) ?? "")} is given twice`);
+  }
+  const places: Place[] = [];
+  try {
+    for (const index of indices) {
+      places.push(
+        index === 0
+          ? joinSomewhere(socket, found, group, sources, doing)
+          : joinThere(socket, found, group, sources, index, doing),
+      );
+    }
+  } catch (error) {
+    for (const { index } of places) MCAST_LEAVE_GROUP.set(socket, requestAt(group, index));
+    throw error;
+  }
+  return new KernelMembership(socket, group, places, sources.length === 0 ? "exclude" : "include");
+}
+
+/** Refuses what can never hear the group. */
+function refuseSocket(socket: SocketLike, found: Descriptor, group: Group, doing: string): void {
+  const is = (value: number, names: readonly ConstantName[]) => names.some((name) => constant(name, OS!) === value);
+  if (!is(found.family, ["AF_INET", "AF_INET6"]) || !is(found.type, ["SOCK_DGRAM", "SOCK_RAW"])) {
+    throw new Deno.errors.NotSupported(`${doing} on ${describe(found)}: the socket must be a UDP or raw socket`);
+  }
+  const carries = group.family === "inet"
+    ? is(found.family, ["AF_INET"]) || !IPV6_V6ONLY.get(socket)
+    : is(found.family, ["AF_INET6"]);
+  if (carries) return;
+  throw new Deno.errors.NotSupported(
+    `${doing} on ${describe(found)}: the group is of ${
+      group.family === "inet" ? "IPv4, the socket of IPv6 alone" : "IPv6, the socket of IPv4"
+    }; ` +
+      `bind it to ${group.family === "inet" ? '"0.0.0.0"' : '"::"'}`,
+  );
+}
+
+function joinThere(
+  socket: SocketLike,
+  found: Descriptor,
+  group: Group,
+  sources: readonly string[],
+  index: number,
+  doing: string,
+): Place {
+  // The kernel would add a source to the filter of the membership there is, or turn one for any sender into one for it.
+  if (canReadFilters() && readFilter(found, group.bytes, index, doing) !== null) throw joinedAlready(doing);
+  set(socket, group, sources, index, doing);
+  return { index, name: interfaceNameOf(index) };
+}
+
+/** Joins where the kernel chooses, and finds out where that was. */
+function joinSomewhere(
+  socket: SocketLike,
+  found: Descriptor,
+  group: Group,
+  sources: readonly string[],
+  doing: string,
+): Place {
+  if (!canReadFilters()) {
+    set(socket, group, sources, 0, doing);
+    return { index: 0, name: null };
+  }
+  const all = listInterfaces(doing);
+  const filters = () => new Map(all.map(({ index }) => [index, readFilter(found, group.bytes, index, doing)]));
+  const before = filters();
+  set(socket, group, sources, 0, doing);
+  const after = filters();
+  const place = all.find(({ index }) => before.get(index) === null && after.get(index) !== null);
+  if (place !== undefined) return { index: place.index, name: place.name };
+  // It was joined there already, and the sources went into its filter.
+  for (const [index, filter] of before) if (filter !== null) restore(socket, group, index, filter);
+  throw joinedAlready(doing);
+}
+
+function restore(socket: SocketLike, group: Group, index: number, { mode, sources }: KernelFilter): void {
+  MCAST_MSFILTER.set(socket, { ...requestAt(group, index), mode, sources });
+}
+
+/** The calls of one interface: all or nothing. */
+function set(socket: SocketLike, group: Group, sources: readonly string[], index: number, doing: string): void {
+  const request = requestAt(group, index);
+  let done = 0;
+  try {
+    if (sources.length === 0) MCAST_JOIN_GROUP.set(socket, request);
+    for (; done < sources.length; done++) MCAST_JOIN_SOURCE_GROUP.set(socket, { ...request, source: sources[done]! });
+  } catch (error) {
+    if (done > 0) MCAST_LEAVE_GROUP.set(socket, request);
+    throw decorated(error, "setsockopt", doing, JOIN_REMEDIES);
+  }
+}
+
+function requestAt(group: Group, index: number): { group: string; interface?: number } {
+  return index === 0 ? { group: group.text } : { group: group.text, interface: index };
+}
+
+function joinedAlready(doing: string): Error {
+  const error = new Deno.errors.AddrInUse(
+    `${doing}: EADDRINUSE (address already in use); ${JOIN_REMEDIES.EADDRINUSE}: its Membership can change the sources`,
+  );
+  return Object.assign(error, { code: "EADDRINUSE", errno: errnoNumber("EADDRINUSE"), syscall: "setsockopt" });
+}

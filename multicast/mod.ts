@@ -1,0 +1,36 @@
+// Multicast as people use it: join, listen, interfaces. Only re-exports.
+// The sockets themselves are in udp/mod.ts; single options under their C names in options/mod.ts.
+
+/**
+ * Multicast: groups joined on any socket, from any sender or chosen ones, on IPv4 and IPv6.
+ *
+ * 1. {@linkcode listenMulticast} opens a socket that hears one group, shares its port with others and sends to the group.
+ * 2. {@linkcode joinGroup} joins a group on a socket that exists already: one of this library, of Deno, of `node:dgram`.
+ * 3. {@linkcode networkInterfaces} tells where groups can be joined.
+ *
+ * With `--allow-ffi` everything is possible. Without, what Deno itself has is used: joining for any sender, IPv4 by the
+ * address of the interface, IPv6 by its index; the rest throws `Deno.errors.NotCapable`.
+ *
+ * @example Two members of a group
+ * ```ts
+ * import { listenMulticast } from "@berkeley/sockets/multicast";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const where = { group: "239.0.0.1", port: 54321, interface: "127.0.0.1" };
+ * using alice = await listenMulticast(where);
+ * using bob = await listenMulticast(where);
+ *
+ * await alice.sendToGroup(new TextEncoder().encode("hello"));
+ * const [data] = await bob.receive();
+ * assertEquals(new TextDecoder().decode(data), "hello");
+ * ```
+ *
+ * @module
+ */
+
+export { isMulticast } from "./group.ts";
+export { type InterfaceAddress, type InterfaceChange, type NetworkInterface, networkInterfaces } from "./interfaces.ts";
+export { joinGroup, type JoinOptions } from "./join.ts";
+export { listenMulticast, type ListenMulticastOptions, type MulticastSocket } from "./listen.ts";
+export type { Membership } from "./membership.ts";
+export type { GroupRequest, InterfaceSelector, SocketLike, SourceFilter } from "../options/mod.ts";

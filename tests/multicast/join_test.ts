@@ -1,0 +1,313 @@
+// joinGroup: on every socket that can, by every way to name an interface, and every refusal; /proc/net is the witness.
+// What a membership then does: membership_test.ts. Without FFI: without_ffi_test.ts.
+import dgram from "node:dgram";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
+import { joinGroup, type JoinOptions } from "../../multicast/mod.ts";
+import { MCAST_JOIN_GROUP, MCAST_MSFILTER, type SocketLike, type SystemError } from "../../options/mod.ts";
+import { bindUdp } from "../../udp/mod.ts";
+import { test } from "../needs.ts";
+import { joinedAt } from "./kernel.ts";
+import { NAMESPACES, withPair } from "./namespace.ts";
+
+const KERNEL = { ffi: true, linux: true, read: true, files: ["/proc/net/igmp"] };
+const KERNEL6 = { ...KERNEL, files: ["/proc/net/igmp6"] };
+const LO = "127.0.0.1";
+
+test("joinGroup() joins and leave() leaves, as /proc/net/igmp tells", KERNEL, async () => {
+  using socket = bindUdp();
+  assertEquals(joinedAt("239.0.7.1"), []);
+  const membership = await joinGroup(socket, { group: "239.0.7.1", interface: LO });
+  assertEquals(joinedAt("239.0.7.1"), ["lo"]);
+  assertEquals(membership.group, "239.0.7.1");
+  assertEquals(membership.interfaces, ["lo"]);
+  await membership.leave();
+  assertEquals(joinedAt("239.0.7.1"), []);
+  assertEquals(membership.interfaces, []);
+});
+
+test("joinGroup() takes an interface by name, index and address", KERNEL, async () => {
+  for (const selector of ["lo", 1, LO]) {
+    using socket = bindUdp();
+    await using membership = await joinGroup(socket, { group: "239.0.7.2", interface: selector });
+    assertEquals(joinedAt("239.0.7.2"), ["lo"]);
+    assertEquals(membership.interfaces, ["lo"]);
+  }
+  assertEquals(joinedAt("239.0.7.2"), []);
+});
+
+test(
+  "joinGroup() joins an IPv6 group, as /proc/net/igmp6 tells, and takes a zone for the interface",
+  KERNEL6,
+  async () => {
+    using socket = bindUdp({ hostname: "::" });
+    for (
+      const options of [{ interface: "::1" }, { interface: 1 }, { interface: "lo" }, { zone: "%lo" }, { zone: "%1" }]
+    ) {
+      const { zone = "", ...rest } = options as { zone?: string };
+      await using membership = await joinGroup(socket, { group: `ff02::7:2${zone}`, ...rest });
+      assertEquals(joinedAt("ff02::7:2"), ["lo"]);
+      assertEquals(membership.group, "ff02::7:2");
+      assertEquals(membership.interfaces, ["lo"]);
+    }
+    assertEquals(joinedAt("ff02::7:2"), []);
+  },
+);
+
+test("joinGroup() joins an IPv4 group on a socket of both families", KERNEL6, async () => {
+  using socket = bindUdp({ hostname: "::" });
+  await using _membership = await joinGroup(socket, { group: "239.0.7.3", interface: "lo" });
+  assertEquals(joinedAt("239.0.7.3"), ["lo"]);
+});
+
+test("joinGroup() works on sockets of Deno and of node:dgram", KERNEL, async () => {
+  const deno = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
+  const membership = await joinGroup(deno, { group: "239.0.7.4", interface: LO });
+  assertEquals(joinedAt("239.0.7.4"), ["lo"]);
+  await membership.leave();
+  assertEquals(joinedAt("239.0.7.4"), []);
+  deno.close();
+
+  const node = dgram.createSocket("udp4");
+  await new Promise<void>((resolve) => node.bind(0, "0.0.0.0", resolve));
+  const second = await joinGroup(node, { group: "239.0.7.4", source: LO, interface: LO });
+  assertEquals(second.sources().sources, [LO]);
+  assertEquals(joinedAt("239.0.7.4"), ["lo"]);
+  await second.leave();
+  assertEquals(joinedAt("239.0.7.4"), []);
+  await new Promise<void>((resolve) => node.close(resolve));
+});
+
+test("joinGroup() ends with the socket, and await using does not mind", KERNEL, async () => {
+  const socket = bindUdp();
+  await using membership = await joinGroup(socket, { group: "239.0.7.5", interface: LO });
+  socket.close();
+  assertEquals(joinedAt("239.0.7.5"), []);
+  assertEquals(membership.interfaces, []);
+});
+
+test("joinGroup() with sources hears these alone", KERNEL, async () => {
+  using socket = bindUdp();
+  await using one = await joinGroup(socket, { group: "232.0.7.1", source: "10.1.1.1", interface: LO });
+  assertEquals(one.sources(), { group: "232.0.7.1", interface: "lo", mode: "include", sources: ["10.1.1.1"] });
+  await using many = await joinGroup(socket, { group: "232.0.7.2", source: [LO, "127.0.0.9"], interface: LO });
+  assertEquals(many.sources(), { group: "232.0.7.2", interface: "lo", mode: "include", sources: [LO, "127.0.0.9"] });
+  // In truth: a datagram of another sender does not come.
+  using stranger = bindUdp({ hostname: "127.0.0.8", multicast: { interface: LO } });
+  using friend = bindUdp({ hostname: "127.0.0.9", multicast: { interface: LO } });
+  const to = { hostname: "232.0.7.2", port: socket.addr.port };
+  await stranger.send(new Uint8Array([8]), to);
+  await friend.send(new Uint8Array([9]), to);
+  const [data, from] = await socket.receive();
+  assertEquals([data[0], from.hostname], [9, "127.0.0.9"]);
+});
+
+test("joinGroup() joins several interfaces, all or none", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    const output = await left.run(
+      `const socket = udp.bindUdp();
+       const membership = await multicast.joinGroup(socket, { group: "239.0.7.6", interface: ["left0", "lo"] });
+       console.log(membership.interfaces.join());
+       console.log((await Deno.readTextFile("/proc/net/igmp")).split("060700EF").length - 1);
+       await membership.leave();
+       console.log((await Deno.readTextFile("/proc/net/igmp")).includes("060700EF"));
+       await multicast.joinGroup(socket, { group: "239.0.7.6", interface: ["left0"] });
+       await multicast.joinGroup(socket, { group: "239.0.7.6", interface: ["lo", "left0"] }).catch(say);
+       console.log((await Deno.readTextFile("/proc/net/igmp")).split("060700EF").length - 1);
+       await multicast.joinGroup(socket, { group: "239.0.7.7", interface: ["lo", "1"] }).catch((error) => console.log(error.name));
+       await multicast.joinGroup(socket, { group: "239.0.7.7", interface: ["lo", 1] }).catch(say);
+       console.log((await Deno.readTextFile("/proc/net/igmp")).includes("070700EF"));
+       socket.close();`,
+    );
+    const lines = output.split("\n");
+    assertEquals(lines.slice(0, 3), ["left0,lo", "2", "false"]);
+    assertStringIncludes(lines[3]!, 'AddrInUse: Cannot join group "239.0.7.6": EADDRINUSE');
+    assertEquals(lines[4], "1");
+    assertEquals(lines[5], "NotFound");
+    assertEquals(lines[6], 'TypeError: Cannot join group "239.0.7.7": interface "lo" is given twice');
+    assertEquals(lines[7], "false");
+  });
+});
+
+test("joinGroup() without an interface tells which one the kernel chose, for both families", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    const output = await left.run(
+      `using socket = udp.bindUdp({ hostname: "::" });
+       // No route leads to IPv4 groups here until there is one; to IPv6 groups every interface is one.
+       await multicast.joinGroup(socket, { group: "239.0.7.8" }).catch(say);
+       await new Deno.Command("ip", { args: ["route", "add", "239.0.0.0/8", "dev", "left0"] }).output();
+       for (const group of ["239.0.7.8", "ff05::7:8"]) {
+         const membership = await multicast.joinGroup(socket, { group });
+         console.log(membership.interfaces.join());
+         await multicast.joinGroup(socket, { group }).catch((error) => console.log(error.code));
+         // A source must not slip into the membership for any sender.
+         const source = group.includes(":") ? "fd77::9" : "10.77.0.9";
+         await multicast.joinGroup(socket, { group, source }).catch((error) => console.log(error.code));
+         console.log(JSON.stringify(membership.sources()));
+         await membership.leave();
+         const sourced = await multicast.joinGroup(socket, { group, source });
+         console.log(sourced.interfaces.join(), sourced.sources().sources.join());
+         await sourced.leave();
+       }
+       console.log((await Deno.readTextFile("/proc/net/igmp")).includes("080700EF"));`,
+    );
+    const [no4, ...lines] = output.split("\n");
+    assertStringIncludes(no4!, 'Error: Cannot join group "239.0.7.8": ENODEV');
+    assertStringIncludes(no4!, "no route to choose one by: give the interface");
+    assertEquals(lines, [
+      "left0",
+      "EADDRINUSE",
+      "EADDRINUSE",
+      '{"group":"239.0.7.8","interface":"left0","mode":"exclude","sources":[]}',
+      "left0 10.77.0.9",
+      lines[5]!,
+      "EADDRINUSE",
+      "EADDRINUSE",
+      `{"group":"ff05::7:8","interface":"${lines[5]}","mode":"exclude","sources":[]}`,
+      `${lines[5]} fd77::9`,
+      "false",
+    ]);
+    assert(["left0", "spare0", "spare1"].includes(lines[5]!), lines[5]);
+  });
+});
+
+test("joinGroup() twice on one interface is EADDRINUSE, explained, and changes nothing", KERNEL, async () => {
+  using socket = bindUdp();
+  const options = { group: "239.0.7.9", interface: LO };
+  await using membership = await joinGroup(socket, options);
+  for (const again of [options, { ...options, source: "10.1.1.1" }]) {
+    const error = await assertRejects(() => joinGroup(socket, again));
+    assertInstanceOf(error, Deno.errors.AddrInUse);
+    const { code, errno, syscall } = error as unknown as SystemError;
+    assertEquals([code, errno, syscall], ["EADDRINUSE", 98, "setsockopt"]);
+    assertStringIncludes(error.message, "this socket has joined the group there already");
+  }
+  assertEquals(membership.sources(), { group: "239.0.7.9", interface: "lo", mode: "exclude", sources: [] });
+});
+
+test("joinGroup() explains ENOBUFS, of groups and of sources, and leaves nothing behind", KERNEL, async () => {
+  using socket = bindUdp();
+  let failure: unknown;
+  for (let i = 0; i < 300 && failure === undefined; i++) {
+    await joinGroup(socket, { group: `239.7.${i >> 7}.${i & 127}`, interface: LO }).catch((error) => failure = error);
+  }
+  assertEquals((failure as SystemError).code, "ENOBUFS");
+  assertStringIncludes((failure as SystemError).message, "net.ipv4.igmp_max_memberships");
+  using other = bindUdp();
+  const source = Array.from({ length: 300 }, (_, i) => `10.1.${i >> 7}.${i & 127}`);
+  const error = await assertRejects(() =>
+    joinGroup(other, { group: "232.0.7.10", source, interface: LO })
+  ) as SystemError;
+  assertEquals(error.code, "ENOBUFS");
+  assertStringIncludes(error.message, "net.ipv4.igmp_max_msf");
+  assertEquals(joinedAt("232.0.7.10"), []);
+});
+
+test("joinGroup() refuses addresses that are no group", { ffi: true }, async () => {
+  using socket = bindUdp();
+  const refused = async (group: unknown, kind: new () => Error, message: string) => {
+    const error = await assertRejects(() => joinGroup(socket, { group: group as string, interface: LO }));
+    assertInstanceOf(error, kind);
+    assertEquals(error.message, message);
+  };
+  await refused("10.0.0.1", RangeError, 'Cannot join group "10.0.0.1": the address must be in 224.0.0.0/4');
+  await refused("240.0.0.1", RangeError, 'Cannot join group "240.0.0.1": the address must be in 224.0.0.0/4');
+  await refused("fe80::1", RangeError, 'Cannot join group "fe80::1": the address must be in ff00::/8');
+  await refused("nonsense", SyntaxError, 'Cannot join group "nonsense": the text is no IPv4 or IPv6 address');
+  await refused("", SyntaxError, 'Cannot join group "": the text is no IPv4 or IPv6 address');
+  await refused(5, TypeError, "Cannot join a group: the group is 5, it must be an IPv4 or IPv6 address");
+  await refused(
+    undefined,
+    TypeError,
+    "Cannot join a group: the group is undefined, it must be an IPv4 or IPv6 address",
+  );
+  await assertRejects(() => joinGroup(socket, undefined as never), TypeError, "it must be { group }");
+});
+
+test("joinGroup() refuses interfaces that are none", { ffi: true }, async () => {
+  using socket = bindUdp();
+  const group = "239.0.7.11";
+  const refused = (where: unknown, kind: new (...args: never[]) => Error, words: string) =>
+    assertRejects(() => joinGroup(socket, { group, interface: where as string }), kind as ErrorConstructor, words);
+  await refused("nosuchif0", Deno.errors.NotFound, 'Cannot join group "239.0.7.11": there is no interface "nosuchif0"');
+  await refused(2 ** 31 - 1, Deno.errors.NotFound, "there is no interface with index 2147483647; there are: ");
+  await refused("203.0.113.7", Deno.errors.NotFound, "there is no interface with address 203.0.113.7");
+  await refused("", RangeError, 'the interface is ""');
+  await refused("sixteen_bytes_xx", RangeError, "has 16 bytes, it must have at most 15");
+  for (const index of [0, -1, NaN, 1.5, 2 ** 31, 2 ** 32 + 1]) await refused(index, RangeError, "from 1 to 2147483647");
+  await refused([], RangeError, "interface is an empty array");
+  await refused(["lo", {}], TypeError, "it must be a name, an index or an address");
+  await refused(null, TypeError, "the interface is null");
+  await refused({ all: true }, Deno.errors.NotSupported, "interface { all: true } is not possible yet");
+  await assertRejects(
+    () => joinGroup(socket, { group: "ff02::1%lo", interface: "lo" }),
+    TypeError,
+    "the interface is given twice",
+  );
+});
+
+test("joinGroup() refuses sources that are none", { ffi: true }, async () => {
+  using socket = bindUdp();
+  const refused = (source: unknown, kind: ErrorConstructor, words: string) =>
+    assertRejects(
+      () => joinGroup(socket, { group: "232.0.7.12", source: source as string, interface: LO }),
+      kind,
+      words,
+    );
+  await refused("nonsense", SyntaxError, 'the source "nonsense" is no IPv4 or IPv6 address');
+  await refused("::1", TypeError, 'the source "::1" must be of the family of the group');
+  await refused("224.0.0.1", RangeError, 'the source "224.0.0.1" is a group, it must be one sender');
+  await refused([], RangeError, "source is an empty array");
+  await refused([LO, LO], TypeError, 'the source "127.0.0.1" is given twice');
+  await refused(5, TypeError, "the source is 5");
+  await refused([5], TypeError, "the source is 5");
+});
+
+test("joinGroup() refuses sockets that cannot hear the group", KERNEL6, async () => {
+  const refused = async (socket: unknown, group: string, words: string) => {
+    const error = await assertRejects(() => joinGroup(socket as SocketLike, { group, interface: "lo" }));
+    assertInstanceOf(error, Deno.errors.NotSupported);
+    assertStringIncludes(error.message, words);
+  };
+  using four = bindUdp({ hostname: LO });
+  await refused(
+    four,
+    "ff02::1",
+    `Cannot join group "ff02::1" on udp ${LO}:${four.addr.port}: the group is of IPv6, the socket of IPv4`,
+  );
+  using six = bindUdp({ hostname: "::1" });
+  await refused(six, "239.0.7.13", 'the group is of IPv4, the socket of IPv6 alone; bind it to "0.0.0.0"');
+  const listener = Deno.listen({ hostname: LO, port: 0 });
+  await refused(listener, "239.0.7.13", "the socket must be a UDP or raw socket");
+  listener.close();
+  for (const wrong of [null, undefined, 5, "socket"]) {
+    await assertRejects(() => joinGroup(wrong as never, { group: "239.0.7.13" }), TypeError, "it must be a UDP socket");
+  }
+  await assertRejects(() => joinGroup({} as never, { group: "239.0.7.13" }), TypeError);
+});
+
+test("joinGroup() on a closed socket is BadResource", { ffi: true }, async () => {
+  const socket = bindUdp();
+  socket.close();
+  await assertRejects(() => joinGroup(socket, { group: "239.0.7.14", interface: LO }), Deno.errors.BadResource);
+  const deno = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
+  const membership = await joinGroup(deno, { group: "239.0.7.14", interface: LO });
+  deno.close();
+  await assertRejects(() => membership.leave(), Deno.errors.BadResource);
+});
+
+test("joinGroup() checks its arguments after 200,000 good checks too", { ffi: true }, async () => {
+  using socket = bindUdp();
+  await using membership = await joinGroup(socket, { group: "239.0.7.15", interface: LO });
+  for (let i = 0; i < 200_000; i++) if (i % 20_000 === 0) membership.sources();
+  const wrong: JoinOptions = { group: "239.0.7.16", interface: 2 ** 32 + 1 };
+  await assertRejects(() => joinGroup(socket, wrong), RangeError);
+});
+
+test("joinGroup() sees memberships that were made by option as well", KERNEL, async () => {
+  using socket = bindUdp();
+  MCAST_JOIN_GROUP.set(socket, { group: "239.0.7.17", interface: "lo" });
+  MCAST_MSFILTER.set(socket, { group: "239.0.7.17", interface: "lo", mode: "include", sources: ["10.0.0.1"] });
+  const options = { group: "239.0.7.17", source: "10.0.0.2", interface: "lo" };
+  const error = await assertRejects(() => joinGroup(socket, options)) as SystemError;
+  assertEquals(error.code, "EADDRINUSE");
+});

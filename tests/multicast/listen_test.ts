@@ -1,0 +1,404 @@
+// listenMulticast: what it hears, what it shuts out, where it sends; on lo, and between two namespaces.
+// Joining: join_test.ts. Without FFI: without_ffi_test.ts.
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import { joinGroup, listenMulticast, type ListenMulticastOptions } from "../../multicast/mod.ts";
+import {
+  IP_MULTICAST_ALL,
+  IP_MULTICAST_IF,
+  IP_MULTICAST_LOOP,
+  IP_MULTICAST_TTL,
+  IPV6_MULTICAST_ALL,
+  IPV6_MULTICAST_IF,
+  IPV6_MULTICAST_LOOP,
+  SO_REUSEADDR,
+  type SystemError,
+} from "../../options/mod.ts";
+import { bindUdp, UdpSocket } from "../../udp/mod.ts";
+import { test } from "../needs.ts";
+import { OTHER_PROGRAM, start } from "../udp/other_program.ts";
+import { joinedAt } from "./kernel.ts";
+import { NAMESPACES, withPair } from "./namespace.ts";
+
+const KERNEL = { ffi: true, linux: true, read: true, files: ["/proc/net/igmp"] };
+const KERNEL6 = { ...KERNEL, files: ["/proc/net/igmp6"] };
+const LO = "127.0.0.1";
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (data: Uint8Array) => new TextDecoder().decode(data);
+
+test("listenMulticast() binds to the group, joins, and leaves on close", KERNEL, async () => {
+  const socket = await listenMulticast({ group: "239.0.6.1", port: 0, interface: LO });
+  assert(socket instanceof UdpSocket);
+  assertEquals(socket.addr.hostname, "239.0.6.1");
+  assertEquals(joinedAt("239.0.6.1"), ["lo"]);
+  assertEquals([socket.membership.group, socket.membership.interfaces], ["239.0.6.1", ["lo"]]);
+  assertEquals([SO_REUSEADDR.get(socket), IP_MULTICAST_LOOP.get(socket), IP_MULTICAST_ALL.get(socket)], [
+    true,
+    true,
+    false,
+  ]);
+  assertEquals(IP_MULTICAST_IF.get(socket), LO);
+  socket.close();
+  assertEquals(joinedAt("239.0.6.1"), []);
+  assertEquals(socket.membership.interfaces, []);
+});
+
+test("listenMulticast() shares the port: every member hears", KERNEL, async () => {
+  using one = await listenMulticast({ group: "239.0.6.2", port: 0, interface: LO });
+  using two = await listenMulticast({ group: "239.0.6.2", port: one.addr.port, interface: LO });
+  assertEquals(await one.sendToGroup(bytes("hello")), 5);
+  for (const socket of [one, two]) {
+    const [data, from] = await socket.receive();
+    assertEquals([text(data), from.hostname, from.port], ["hello", LO, one.addr.port]);
+  }
+});
+
+test("listenMulticast() hears its group alone, not the port's unicast and not other groups", KERNEL, async () => {
+  using socket = await listenMulticast({ group: "239.0.6.3", port: 0, interface: LO });
+  const { port } = socket.addr;
+  using other = await listenMulticast({ group: "239.0.6.4", port, interface: LO });
+  using sender = bindUdp({ hostname: LO, multicast: { interface: LO } });
+  await sender.send(bytes("unicast"), { hostname: LO, port });
+  await sender.send(bytes("other"), { hostname: "239.0.6.4", port });
+  await sender.send(bytes("group"), { hostname: "239.0.6.3", port });
+  assertEquals(text((await socket.receive())[0]), "group");
+  assertEquals(text((await other.receive())[0]), "other");
+});
+
+test("listenMulticast() does not hear its group on interfaces where others joined it", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    const output = await left.run(
+      `using socket = await multicast.listenMulticast({ group: "239.0.6.5", port: 0, interface: "left0" });
+       using open = await multicast.listenMulticast({ group: "239.0.6.5", port: socket.addr.port, interface: "left0",
+         options: [options.IP_MULTICAST_ALL.to(true)] });
+       using other = udp.bindUdp();
+       await multicast.joinGroup(other, { group: "239.0.6.5", interface: "lo" });
+       for (const one of ["lo", "left0"]) {
+         using sender = udp.bindUdp({ multicast: { interface: one } });
+         await sender.send(new TextEncoder().encode(one), { hostname: "239.0.6.5", port: socket.addr.port });
+       }
+       const heard = async (one) => new TextDecoder().decode((await one.receive())[0]);
+       console.log(await heard(socket), await heard(open), await heard(open));`,
+    );
+    assertEquals(output, "left0 lo left0");
+  });
+});
+
+test("listenMulticast() with a source hears that sender alone", KERNEL, async () => {
+  using socket = await listenMulticast({ group: "232.0.6.1", port: 0, source: "127.0.0.9", interface: LO });
+  for (const hostname of ["127.0.0.8", "127.0.0.9"]) {
+    using sender = bindUdp({ hostname, multicast: { interface: LO } });
+    await sender.send(bytes(hostname), { hostname: "232.0.6.1", port: socket.addr.port });
+  }
+  assertEquals(text((await socket.receive())[0]), "127.0.0.9");
+  assertEquals(socket.membership.sources().sources, ["127.0.0.9"]);
+});
+
+test("listenMulticast() passes the socket's options on", KERNEL, async () => {
+  const options = { group: "239.0.6.6", port: 0, interface: LO };
+  using socket = await listenMulticast({
+    ...options,
+    receiveBufferSize: 30_000,
+    multicast: { hopLimit: 4, loopback: false, interface: LO },
+    options: [IP_MULTICAST_ALL.to(true)],
+  });
+  assertEquals(socket.capabilities.receiveBufferSize, 60_000);
+  assertEquals([IP_MULTICAST_TTL.get(socket), IP_MULTICAST_LOOP.get(socket)], [4, false]);
+  assertEquals(IP_MULTICAST_ALL.get(socket), true);
+  using alone = await listenMulticast({ ...options, reuseAddress: false });
+  const error = await assertRejects(() => listenMulticast({ ...options, port: alone.addr.port })) as SystemError;
+  assertEquals(error.code, "EADDRINUSE");
+});
+
+test("listenMulticast({ signal }) closes the socket and ends iteration", KERNEL, async () => {
+  const controller = new AbortController();
+  const socket = await listenMulticast({ group: "239.0.6.7", port: 0, interface: LO, signal: controller.signal });
+  setTimeout(() => controller.abort(), 5);
+  for await (const _ of socket) throw new Error("a datagram from nowhere");
+  // Deno lets go of the descriptor when the call that was pending has come to its end.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(joinedAt("239.0.6.7"), []);
+  const reason = new Error("no");
+  const aborted = { group: "239.0.6.7", port: 0, interface: LO, signal: AbortSignal.abort(reason) };
+  assertStrictEquals(await assertRejects(() => listenMulticast(aborted)), reason);
+});
+
+test("listenMulticast() refuses what cannot be, and leaves nothing open", KERNEL, async () => {
+  const good = { group: "239.0.6.8", port: 0, interface: LO };
+  const refused = (options: Record<string, unknown>, kind: new (...args: never[]) => Error, words: string) =>
+    assertRejects(
+      () => listenMulticast({ ...good, ...options } as ListenMulticastOptions),
+      kind as ErrorConstructor,
+      words,
+    );
+  await refused({ group: "10.0.0.1" }, RangeError, "the address must be in 224.0.0.0/4");
+  await refused({ group: "nonsense" }, SyntaxError, "no IPv4 or IPv6 address");
+  for (const port of [-1, 1.5, NaN, 65_536]) await refused({ port }, RangeError, "the port is");
+  for (const port of ["5", undefined]) {
+    await refused({ port }, TypeError, 'Cannot listen to group "239.0.6.8": the port is');
+  }
+  await refused({ interface: "nosuchif0" }, Deno.errors.NotFound, "there is no interface");
+  await refused({ interface: { all: true } }, Deno.errors.NotSupported, "not possible yet");
+  await refused({ source: "::1" }, TypeError, "family of the group");
+  await refused({ metadata: ["localAddr"] }, Deno.errors.NotSupported, "metadata is not possible yet");
+  await assertRejects(() => listenMulticast(5 as never), TypeError, "it must be { group, port }");
+  assertEquals(joinedAt("239.0.6.8"), []);
+});
+
+test("MulticastSocket.sendToGroup() refuses wrong arguments, and a closed socket", KERNEL, async () => {
+  const socket = await listenMulticast({ group: "239.0.6.9", port: 0, interface: LO });
+  const data = new Uint8Array(1);
+  await assertRejects(() => socket.sendToGroup("x" as never), TypeError, "it must be a Uint8Array");
+  await assertRejects(
+    () => socket.sendToGroup(data, { interface: { all: true } }),
+    Deno.errors.NotSupported,
+    "not possible yet",
+  );
+  await assertRejects(() => socket.sendToGroup(data, { interface: "nosuchif0" }), Deno.errors.NotFound);
+  await assertRejects(() => socket.sendToGroup(data, { interface: 0 }), RangeError);
+  const reason = new Error("no");
+  assertStrictEquals(
+    await assertRejects(() => socket.sendToGroup(data, { signal: AbortSignal.abort(reason) })),
+    reason,
+  );
+  // A refusal holds up no later call.
+  assertEquals(await socket.sendToGroup(data, { interface: LO }), 1);
+  assertEquals(await socket.sendToGroup(data), 1);
+  socket.close();
+  await assertRejects(() => socket.sendToGroup(data), Deno.errors.BadResource);
+  await assertRejects(() => socket.sendToGroup(data, { interface: LO }), Deno.errors.BadResource);
+});
+
+test(
+  "MulticastSocket.sendToGroup() sends by the chosen interface, else once by each that is joined",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      for (const group of ["239.0.6.10", "ff02::6:10"]) {
+        const output = await left.run(
+          `const group = "${group}", six = group.includes(":");
+         // spare0 has no IPv4 address.
+         const far = six ? "spare0" : "lo";
+         using socket = await multicast.listenMulticast({ group, port: 0, interface: ["left0", far] });
+         const on = {};
+         for (const name of ["left0", far]) {
+           on[name] = await multicast.listenMulticast({ group, port: socket.addr.port, interface: name });
+         }
+         const heard = async () => {
+           const all = [];
+           for (const [name, one] of Object.entries(on)) {
+             for (;;) {
+               const next = await one.receive(undefined, { signal: AbortSignal.timeout(50) }).catch(() => null);
+               if (next === null) break;
+               all.push(name + " " + new TextDecoder().decode(next[0]));
+             }
+           }
+           console.log(all.join(", "));
+         };
+         const data = (text) => new TextEncoder().encode(text);
+         console.log(await socket.sendToGroup(data("each")));
+         await heard();
+         await Promise.all([
+           socket.sendToGroup(data("first"), { interface: far }),
+           socket.sendToGroup(data("second"), { interface: "left0" }),
+           socket.sendToGroup(data("third"), { interface: far }),
+         ]);
+         await heard();
+         const usual = six ? options.IPV6_MULTICAST_IF : options.IP_MULTICAST_IF;
+         console.log(usual.get(socket));
+         using chosen = await multicast.listenMulticast({ group, port: socket.addr.port, interface: ["left0", far], multicast: { interface: far } });
+         await chosen.sendToGroup(data("chosen"));
+         await heard();
+         await on.left0.sendToGroup(data("sole"));
+         await heard();
+         await socket.membership.leave();
+         await socket.sendToGroup(data("none")).catch(say);
+         for (const one of Object.values(on)) one.close();`,
+        );
+        const six = group.includes(":");
+        const far = six ? "spare0" : "lo";
+        assertEquals(output.split("\n"), [
+          "4",
+          `left0 each, ${far} each`,
+          `left0 second, ${far} first, ${far} third`,
+          six ? "0" : "0.0.0.0",
+          `${far} chosen`,
+          "left0 sole",
+          `NotFound: Cannot send to group "${group}": it is joined on no interface now`,
+        ]);
+      }
+    });
+  },
+);
+
+test(
+  "MulticastSocket.sendToGroup() sends IPv4 by an interface that has no IPv4 address, and goes back to it",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const to = { group: "239.0.6.11", interface: "spare0" };
+       using socket = await multicast.listenMulticast({ ...to, port: 0 });
+       const heard = async () => new TextDecoder().decode((await socket.receive())[0]);
+       await socket.sendToGroup(new TextEncoder().encode("one"));
+       console.log(await heard());
+       await socket.sendToGroup(new TextEncoder().encode("elsewhere"), { interface: "left0" });
+       await socket.sendToGroup(new TextEncoder().encode("two"));
+       console.log(await heard());`,
+      );
+      assertEquals(output.split("\n"), ["one", "two"]);
+    });
+  },
+);
+
+test(
+  "listenMulticast() binds link-local groups to their interface, others to the group, several to ::",
+  KERNEL6,
+  async () => {
+    using link = await listenMulticast({ group: "ff02::6:1", port: 0, interface: "lo" });
+    assertEquals(link.addr.hostname, "ff02::6:1%1");
+    using zone = await listenMulticast({ group: "ff02::6:1%1", port: 0 });
+    assertEquals([zone.addr.hostname, zone.membership.interfaces], ["ff02::6:1%1", ["lo"]]);
+    using site = await listenMulticast({ group: "ff05::6:1", port: 0, interface: "lo" });
+    assertEquals(site.addr.hostname, "ff05::6:1");
+    for (const socket of [link, zone, site]) {
+      assertEquals([IPV6_MULTICAST_LOOP.get(socket), IPV6_MULTICAST_ALL.get(socket)], [true, false]);
+      assertEquals(IPV6_MULTICAST_IF.get(socket), 1);
+    }
+  },
+);
+
+test("listenMulticast() falls back to :: for link-local groups on several interfaces", NAMESPACES, async () => {
+  await withPair(async (left, right) => {
+    await using listener = left.start(
+      `using socket = await multicast.listenMulticast({ group: "ff02::6:2", port: 54329, interface: ["left0", "spare0"] });
+       console.log(socket.addr.hostname, socket.membership.interfaces.join());
+       console.log(options.IPV6_MULTICAST_ALL.get(socket), options.IP_MULTICAST_ALL.get(socket));
+       const [data, from] = await socket.receive();
+       console.log(new TextDecoder().decode(data), from.hostname);`,
+    );
+    assertEquals([await listener.line(), await listener.line()], [":: left0,spare0", "false false"]);
+    await right.run(
+      `using sender = udp.bindUdp({ hostname: "::", multicast: { interface: "right0" } });
+       await sender.send(new TextEncoder().encode("hello"), { hostname: "ff02::6:2", port: 54329 });`,
+    );
+    assertStringIncludes((await listener.rest())[0]!, "hello fe80::");
+  });
+});
+
+test("listenMulticast() hears python3 over a cable and is heard by it, on IPv4 and IPv6", NAMESPACES, async () => {
+  await withPair(async (left, right) => {
+    for (const group of ["239.0.6.12", "ff02::6:12", "ff05::6:12"]) {
+      await using listener = left.start(
+        `using socket = await multicast.listenMulticast({ group: "${group}", port: 54330, interface: "left0" });
+         console.log("ready");
+         const [data, from] = await socket.receive();
+         console.log(new TextDecoder().decode(data), from.hostname);
+         // The answer goes to the sender alone, whose zone the socket knows: that of its own address.
+         await socket.send(new TextEncoder().encode("answer"), from);
+         await socket.sendToGroup(new TextEncoder().encode("to all"));`,
+      );
+      assertEquals(await listener.line(), "ready");
+      const six = group.includes(":");
+      const python = right.python(`
+import socket, struct
+six = ${six ? "True" : "False"}
+group = "${group}"
+index = socket.if_nametoindex("right0")
+family = socket.AF_INET6 if six else socket.AF_INET
+receiver = socket.socket(family, socket.SOCK_DGRAM)
+receiver.bind(("", 54330))
+if six:
+    receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(family, group) + struct.pack("@I", index))
+else:
+    receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton("10.77.0.2"))
+sender = socket.socket(family, socket.SOCK_DGRAM)
+if six:
+    sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    sender.bind(("fe80::2" if group.startswith("ff02") else "fd77::2", 0, 0, index))
+else:
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.77.0.2"))
+for s in (receiver, sender):
+    s.settimeout(5)
+sender.setsockopt(*((socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0) if six else (socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)))
+sender.sendto(b"from python", (group, 54330))
+print(sender.recvfrom(100)[0].decode())
+data, peer = receiver.recvfrom(100)
+print(data.decode(), peer[0])
+`);
+      await using _python = python;
+      const [hello] = [await listener.line()];
+      const scoped = group.startsWith("ff02") ? "fe80::2%" : six ? "fd77::2" : "10.77.0.2";
+      assertStringIncludes(hello, `from python ${scoped}`);
+      const [answer, all] = await python.rest();
+      assertEquals(answer, "answer");
+      assertStringIncludes(all!, six ? "to all f" : "to all 10.77.0.1");
+      await listener.rest();
+    }
+  });
+});
+
+test("listenMulticast() hears python3 on loopback and is heard by it", { ...KERNEL, run: ["python3"] }, async () => {
+  using socket = await listenMulticast({ group: "239.0.6.13", port: 0, interface: LO });
+  await using peer = start(
+    "python3",
+    ["-u", "-", String(socket.addr.port)],
+    `
+import socket, sys
+port = int(sys.argv[1])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.0.6.13") + socket.inet_aton("127.0.0.1"))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+s.bind(("239.0.6.13", port))
+s.settimeout(5)
+s.sendto(b"from python", ("239.0.6.13", port))
+print(s.recv(100).decode())
+print(s.recv(100).decode())
+`,
+  );
+  assertEquals(text((await socket.receive())[0]), "from python");
+  await socket.sendToGroup(bytes("from deno"));
+  assertEquals((await peer.rest()).toSorted(), ["from deno", "from python"]);
+});
+
+test("listenMulticast() needs --allow-net for the group", OTHER_PROGRAM, async () => {
+  const { runWith } = await import("../udp/other_program.ts");
+  const code =
+    `await multicast.listenMulticast({ group: "239.0.6.14", port: 5, interface: "127.0.0.1" }).then((it) => it.close(), say);`;
+  assertEquals(
+    await runWith(["--unstable-net", "--allow-net=127.0.0.1", "--allow-ffi"], code),
+    'NotCapable: Requires net access to "239.0.6.14:5", run again with the --allow-net flag',
+  );
+  assertEquals(await runWith(["--unstable-net", "--allow-net=239.0.6.14:5", "--allow-ffi"], code), "");
+});
+
+test("joinGroup() on a MulticastSocket adds a second group to it", KERNEL, async () => {
+  using socket = await listenMulticast({ group: "239.0.6.15", port: 0, interface: LO });
+  await using second = await joinGroup(socket, { group: "239.0.6.16", interface: LO });
+  assertEquals(second.interfaces, ["lo"]);
+});
+
+test(
+  "listenMulticast() on IPv6 hears its group on all interfaces where it is joined, unless tied to one",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const to = { group: "ff05::6:17", interface: "left0" };
+       using socket = await multicast.listenMulticast({ ...to, port: 0 });
+       const { port } = socket.addr;
+       const index = multicast.networkInterfaces().find((one) => one.name === "left0").index;
+       using tied = await multicast.listenMulticast({ ...to, port, options: [options.SO_BINDTOIFINDEX.to(index)] });
+       using other = udp.bindUdp({ hostname: "::" });
+       await multicast.joinGroup(other, { group: to.group, interface: "spare0" });
+       for (const name of ["spare0", "left0"]) {
+         using sender = udp.bindUdp({ hostname: "::", multicast: { interface: name } });
+         await sender.send(new TextEncoder().encode(name), { hostname: to.group, port });
+       }
+       const heard = async (one) => new TextDecoder().decode((await one.receive())[0]);
+       console.log(await heard(socket), await heard(socket), await heard(tied));`,
+      );
+      assertEquals(output, "spare0 left0 left0");
+    });
+  },
+);

@@ -1,0 +1,75 @@
+// Two network namespaces with a cable between them, made for one test and removed after it; needs root and ip(8).
+// Programs in them are started as in tests/udp/other_program.ts. Nothing in them reaches the machine's own network.
+import { assert } from "@std/assert";
+import type { Needs } from "../needs.ts";
+import { type Program, runArguments, script, start } from "../udp/other_program.ts";
+
+/** What namespaces need. */
+export const NAMESPACES: Needs = { root: true, linux: true, ffi: true, run: ["ip", "deno", "python3"] };
+
+async function command(program: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args }).output();
+  assert(success, `${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** One end of the cable. */
+export class Namespace {
+  /** The cable's interface. */
+  readonly device: string;
+  readonly #name: string;
+
+  constructor(name: string, device: string) {
+    this.#name = name;
+    this.device = device;
+  }
+
+  /** Runs ip(8) in it. */
+  async ip(...args: string[]): Promise<void> {
+    await command("ip", "-n", this.#name, ...args);
+  }
+
+  /** Starts lines that use the library; see `script`. */
+  start(code: string): Program {
+    return start("ip", ["netns", "exec", this.#name, "deno", ...runArguments(["-A", "--unstable-net"])], script(code));
+  }
+
+  /** Runs them to their end and tells what they printed. */
+  async run(code: string): Promise<string> {
+    await using program = this.start(code);
+    return (await program.rest()).join("\n");
+  }
+
+  /** Starts a python3 script. */
+  python(code: string): Program {
+    return start("ip", ["netns", "exec", this.#name, "python3", "-u", "-"], code);
+  }
+}
+
+let made = 0;
+
+/**
+ * Runs a test with two namespaces: "left0" (10.77.0.1, fd77::1, fe80::1) and "right0" (10.77.0.2, fd77::2, fe80::2) are
+ * the ends of a cable; both have lo, and a second interface "spare0" with fe80::5, an address that the first has too, and no IPv4.
+ */
+export async function withPair(body: (left: Namespace, right: Namespace) => Promise<void>): Promise<void> {
+  const names = ["a", "b"].map((end) => `sockets${Deno.pid}${made}${end}`);
+  made++;
+  try {
+    for (const name of names) await command("ip", "netns", "add", name);
+    const [a, b] = names as [string, string];
+    await command("ip", "-n", a, "link", "add", "left0", "type", "veth", "peer", "name", "right0", "netns", b);
+    const ends = [new Namespace(a, "left0"), new Namespace(b, "right0")] as const;
+    for (const [i, end] of ends.entries()) {
+      await end.ip("link", "add", "spare0", "type", "veth", "peer", "name", "spare1");
+      for (const device of ["lo", end.device, "spare0", "spare1"]) await end.ip("link", "set", device, "up");
+      await end.ip("address", "add", `10.77.0.${i + 1}/24`, "dev", end.device);
+      for (const address of [`fd77::${i + 1}/64`, `fe80::${i + 1}/64`, "fe80::5/64"]) {
+        await end.ip("address", "add", address, "dev", end.device, "nodad");
+      }
+      await end.ip("address", "add", "fe80::5/64", "dev", "spare0", "nodad");
+    }
+    await body(...ends);
+  } finally {
+    for (const name of names) await new Deno.Command("ip", { args: ["netns", "delete", name] }).output();
+  }
+}

@@ -1,0 +1,474 @@
+// UdpSocket: receive, send, iteration, closing, references; what the kernel and python3 see of it.
+// Options at bind: bind_test.ts. Groups: tests/multicast/.
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { DESCRIPTOR, IP_MULTICAST_ALL, SO_RCVBUF, SO_SNDBUF, type SystemError } from "../../options/mod.ts";
+import { bindUdp, type DatagramBatch, type UdpDestination, type UdpSocket } from "../../udp/mod.ts";
+import { test } from "../needs.ts";
+import { OTHER_PROGRAM, runWith, start } from "./other_program.ts";
+
+const LOCAL = "127.0.0.1";
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (data: Uint8Array) => new TextDecoder().decode(data);
+
+function bind(): UdpSocket {
+  return bindUdp({ hostname: LOCAL });
+}
+
+/** Lets Deno's own calls come to their end. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+test("UdpSocket.receive() gives the datagram and its sender, in memory of its own", {}, async () => {
+  using a = bind();
+  using b = bind();
+  await b.send(bytes("one"), a.addr);
+  const [one, from] = await a.receive();
+  await b.send(bytes("two"), a.addr);
+  const [two] = await a.receive();
+  assertEquals([text(one), text(two)], ["one", "two"]);
+  assertNotStrictEquals(one.buffer, two.buffer);
+  assertEquals(one.buffer.byteLength, 3);
+  assertEquals(from, { family: "inet", transport: "udp", hostname: LOCAL, port: b.addr.port });
+});
+
+test("UdpSocket.receive() fills the caller's buffer and gives that part of it", {}, async () => {
+  using socket = bind();
+  await socket.send(bytes("hello"), socket.addr);
+  const buffer = new Uint8Array(10);
+  const [data] = await socket.receive(buffer.subarray(2));
+  assertStrictEquals(data.buffer, buffer.buffer);
+  assertEquals([data.byteOffset, data.byteLength], [2, 5]);
+  assertEquals(text(buffer.subarray(2, 7)), "hello");
+});
+
+test("UdpSocket.receive() gives an empty datagram, and the largest there is", {}, async () => {
+  using socket = bindUdp({ hostname: LOCAL });
+  assertEquals(await socket.send(new Uint8Array(), socket.addr), 0);
+  assertEquals((await socket.receive())[0].byteLength, 0);
+  const large = crypto.getRandomValues(new Uint8Array(65_507));
+  assertEquals(await socket.send(large, socket.addr), 65_507);
+  assertEquals((await socket.receive())[0], large);
+});
+
+test("UdpSocket.receive() rejects with EMSGSIZE when the buffer is too small, naming both sizes", {}, async () => {
+  using socket = bind();
+  await socket.send(bytes("hello"), socket.addr);
+  await socket.send(bytes("next"), socket.addr);
+  const error = await assertRejects(() => socket.receive(new Uint8Array(4))) as SystemError;
+  assertEquals([error.code, error.syscall], ["EMSGSIZE", "recvfrom"]);
+  if (Deno.build.os === "linux") assertEquals(error.errno, 90);
+  assertEquals(
+    error.message,
+    `Cannot receive on udp ${LOCAL}:${socket.addr.port}: EMSGSIZE (message too long); ` +
+      `the datagram from ${LOCAL}:${socket.addr.port} has 5 bytes, the buffer 4`,
+  );
+  assertEquals(text((await socket.receive(new Uint8Array(4)))[0]), "next");
+});
+
+test("UdpSocket.receive() rejects when the buffer was transferred while it waited", {}, async () => {
+  using socket = bind();
+  const buffer = new Uint8Array(10);
+  const waiting = socket.receive(buffer);
+  structuredClone(buffer.buffer, { transfer: [buffer.buffer] });
+  await socket.send(bytes("hello"), socket.addr);
+  const error = await assertRejects(() => waiting) as SystemError;
+  assertEquals(error.code, "EMSGSIZE");
+});
+
+test("UdpSocket.receive() hands a datagram to the next call after an abort", {}, async () => {
+  using socket = bind();
+  const controller = new AbortController();
+  const aborted = socket.receive(undefined, { signal: controller.signal });
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => aborted), reason);
+  await socket.send(bytes("one"), socket.addr);
+  await socket.send(bytes("two"), socket.addr);
+  await settle();
+  assertEquals(text((await socket.receive())[0]), "one");
+  assertEquals(text((await socket.receive())[0]), "two");
+});
+
+test(
+  "UdpSocket.receive() hands a datagram that came after an abort to a buffer too small as EMSGSIZE",
+  {},
+  async () => {
+    using socket = bind();
+    await assertRejects(() => socket.receive(undefined, { signal: AbortSignal.timeout(1) }), DOMException);
+    await socket.send(bytes("one"), socket.addr);
+    await settle();
+    assertEquals((await assertRejects(() => socket.receive(new Uint8Array(1))) as SystemError).code, "EMSGSIZE");
+  },
+);
+
+test("UdpSocket.receive() with an aborted signal rejects at once and takes nothing", {}, async () => {
+  using socket = bind();
+  await socket.send(bytes("one"), socket.addr);
+  await settle();
+  const reason = new Error("before");
+  const error = await assertRejects(() => socket.receive(undefined, { signal: AbortSignal.abort(reason) }));
+  assertStrictEquals(error, reason);
+  assertEquals(text((await socket.receive())[0]), "one");
+});
+
+test("UdpSocket.receive() answers several calls in the order they were made", {}, async () => {
+  using socket = bind();
+  const controller = new AbortController();
+  const first = socket.receive();
+  const second = socket.receive(new Uint8Array(10), { signal: controller.signal });
+  const third = socket.receive();
+  controller.abort();
+  await assertRejects(() => second, DOMException);
+  await socket.send(bytes("one"), socket.addr);
+  await socket.send(bytes("two"), socket.addr);
+  assertEquals([text((await first)[0]), text((await third)[0])], ["one", "two"]);
+});
+
+test("UdpSocket.receive() leaves nothing on the signal of a call that was answered", {}, async () => {
+  using socket = bind();
+  const controller = new AbortController();
+  await socket.send(bytes("one"), socket.addr);
+  await socket.receive(undefined, { signal: controller.signal });
+  const next = socket.receive();
+  controller.abort();
+  await socket.send(bytes("two"), socket.addr);
+  assertEquals(text((await next)[0]), "two");
+});
+
+test("UdpSocket.receive() and send() refuse wrong arguments", {}, async () => {
+  using socket = bind();
+  const wrong = (value: unknown) => value as never;
+  await assertRejects(() => socket.receive(wrong(new ArrayBuffer(5))), TypeError, "it must be a Uint8Array");
+  await assertRejects(() => socket.receive(undefined, wrong(5)), TypeError, "the options is 5");
+  await assertRejects(() => socket.receive(undefined, wrong({ signal: 5 })), TypeError, "it must be an AbortSignal");
+  const send = (data: unknown, to?: unknown) => socket.send(data as Uint8Array, to as UdpDestination);
+  await assertRejects(() => send("text", socket.addr), TypeError, 'the data is "text", it must be a Uint8Array');
+  await assertRejects(() => send(new Uint8Array(1)), TypeError, "remoteAddr must be given");
+  await assertRejects(() => send(new Uint8Array(1), "x"), TypeError, "it must be { hostname, port }");
+  await assertRejects(
+    () => send(new Uint8Array(1), { transport: "unix", path: "/x" }),
+    TypeError,
+    "remoteAddr.hostname",
+  );
+  for (const hostname of ["localhost", "[::1]", "127.1", "127.0.0.01", "", "127.0.0.1 "]) {
+    await assertRejects(
+      () => send(new Uint8Array(1), { hostname, port: 9 }),
+      SyntaxError,
+      "it must be a literal address",
+    );
+  }
+  for (const port of [0, -1, 1.5, NaN, 65_536, 2 ** 32 + 9]) {
+    const to = { hostname: LOCAL, port };
+    await assertRejects(() => send(new Uint8Array(1), to), RangeError, "it must be a whole number from 1 to 65535");
+  }
+  for (const port of ["9", null, undefined, 9n]) {
+    await assertRejects(() => send(new Uint8Array(1), { hostname: LOCAL, port }), TypeError, "remoteAddr.port");
+  }
+  const gone = new Uint8Array(5);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  await assertRejects(() => send(gone, socket.addr), TypeError, "was transferred");
+});
+
+test("UdpSocket.send() takes any shape of address and says how much went out", {}, async () => {
+  using socket = bind();
+  const { port } = socket.addr;
+  const shapes: (UdpDestination | Deno.Addr)[] = [
+    socket.addr,
+    { hostname: LOCAL, port },
+    { transport: "udp", hostname: LOCAL, port },
+    { transport: "tcp", hostname: LOCAL, port },
+  ];
+  for (const to of shapes) {
+    assertEquals(await socket.send(bytes("four"), to), 4);
+    assertEquals(text((await socket.receive())[0]), "four");
+  }
+});
+
+test("UdpSocket.send() refuses a datagram that is too large, naming size and limit", {}, async () => {
+  using socket = bind();
+  const error = await assertRejects(() => socket.send(new Uint8Array(65_508), socket.addr)) as SystemError;
+  assertEquals([error.code, error.syscall], ["EMSGSIZE", "sendto"]);
+  assert(error.message.endsWith("the datagram has 65508 bytes, it must have at most 65507"), error.message);
+});
+
+test("UdpSocket.send() on :: reaches both families, and 65,527 bytes go to an IPv6 address", {
+  read: true,
+  files: ["/proc/net/if_inet6"],
+}, async () => {
+  using socket = bindUdp({ hostname: "::" });
+  const { port } = socket.addr;
+  await socket.send(bytes("four"), { hostname: LOCAL, port });
+  assertEquals((await socket.receive())[1].hostname, "::ffff:127.0.0.1");
+  await socket.send(bytes("mapped"), { hostname: "::ffff:127.0.0.1", port });
+  assertEquals(text((await socket.receive())[0]), "mapped");
+  await socket.send(new Uint8Array(65_527), { hostname: "::1", port });
+  const [data, from] = await socket.receive();
+  assertEquals(data.byteLength, 65_527);
+  assertEquals(from, { family: "inet6", transport: "udp", hostname: "::1", port });
+  for (const [hostname, most] of [["::1", 65_527], ["::ffff:127.0.0.1", 65_507]] as const) {
+    const error = await assertRejects(() => socket.send(new Uint8Array(most + 1), { hostname, port })) as SystemError;
+    assert(error.message.endsWith(`at most ${most}`), error.message);
+  }
+});
+
+test("UdpSocket.send() explains what the system refuses", { linux: true }, async () => {
+  using socket = bind();
+  const error = await assertRejects(() => socket.send(new Uint8Array(1), { hostname: "::1", port: 9 })) as SystemError;
+  assertEquals([error.code, error.errno, error.syscall], ["EAFNOSUPPORT", 97, "sendto"]);
+  assert(error.message.startsWith(`Cannot send from udp ${LOCAL}:${socket.addr.port} to [::1]:9: EAFNOSUPPORT (`));
+  assert(error.message.includes('one bound to "::" sends to both'), error.message);
+});
+
+test("UdpSocket.send() with an aborted signal sends nothing", {}, async () => {
+  using socket = bind();
+  const reason = new Error("no");
+  const options = { signal: AbortSignal.abort(reason) };
+  assertStrictEquals(await assertRejects(() => socket.send(bytes("one"), socket.addr, options)), reason);
+  await socket.send(bytes("two"), socket.addr, { signal: new AbortController().signal });
+  assertEquals(text((await socket.receive())[0]), "two");
+});
+
+test("UdpSocket[Symbol.asyncIterator]() gives datagrams until close(), which ends it", {}, async () => {
+  const socket = bind();
+  for (const word of ["one", "two", "end"]) await socket.send(bytes(word), socket.addr);
+  const words: string[] = [];
+  for await (const [data, from] of socket) {
+    assertEquals(from, socket.addr);
+    words.push(text(data));
+    if (words.at(-1) === "end") setTimeout(() => socket.close(), 5);
+  }
+  assertEquals(words, ["one", "two", "end"]);
+  for await (const _ of socket) throw new Error("a closed socket gave a datagram");
+});
+
+test("UdpSocket[Symbol.asyncIterator]() leaves the socket open when the loop is left", {}, async () => {
+  using socket = bind();
+  await socket.send(bytes("one"), socket.addr);
+  for await (const [data] of socket) {
+    assertEquals(text(data), "one");
+    break;
+  }
+  await socket.send(bytes("two"), socket.addr);
+  assertEquals(text((await socket.receive())[0]), "two");
+});
+
+test("UdpSocket.close() rejects waiting calls and all later ones with BadResource", {}, async () => {
+  const socket = bind();
+  const waiting = [socket.receive(), socket.receive(undefined, { signal: new AbortController().signal })];
+  await settle();
+  socket.close();
+  for (const one of waiting) await assertRejects(() => one, Deno.errors.BadResource, "the socket is closed");
+  await assertRejects(() => socket.receive(), Deno.errors.BadResource, "the socket is closed");
+  await assertRejects(() => socket.send(new Uint8Array(1), socket.addr), Deno.errors.BadResource);
+  await assertRejects(() => socket.joinMulticastV4("239.0.0.1", LOCAL), Deno.errors.BadResource);
+  assertThrows(() => socket.close(), Deno.errors.BadResource, `Cannot close udp ${LOCAL}:${socket.addr.port}`);
+  socket[Symbol.dispose]();
+  // Deno lets go of the descriptor when the call that was pending has come to its end.
+  await settle();
+  using again = bindUdp({ hostname: LOCAL, port: socket.addr.port });
+  assertEquals(again.addr.port, socket.addr.port);
+});
+
+test("UdpSocket.close() drops a datagram that nobody waited for", {}, async () => {
+  const socket = bind();
+  await assertRejects(() => socket.receive(undefined, { signal: AbortSignal.timeout(1) }));
+  await socket.send(bytes("one"), socket.addr);
+  await settle();
+  socket.close();
+  await assertRejects(() => socket.receive(), Deno.errors.BadResource);
+});
+
+test(
+  "UdpSocket[DESCRIPTOR] is the descriptor, and BadResource once closed",
+  { ffi: true, linux: true, read: true },
+  () => {
+    const socket = bind();
+    const fd = socket[DESCRIPTOR];
+    const inode = Deno.readLinkSync(`/proc/self/fd/${fd}`).match(/^socket:\[(\d+)\]$/)![1]!;
+    const line = Deno.readTextFileSync("/proc/net/udp").split("\n").find((one) => one.includes(` ${inode} `))!;
+    assert(line.includes(`0100007F:${socket.addr.port.toString(16).toUpperCase().padStart(4, "0")}`), line);
+    socket.close();
+    assertThrows(() => socket[DESCRIPTOR], Deno.errors.BadResource, "the socket is closed");
+    assertThrows(() => SO_RCVBUF.get(socket), Deno.errors.BadResource);
+  },
+);
+
+test("UdpSocket.capabilities reads what the kernel granted", { ffi: true }, () => {
+  using socket = bindUdp({ hostname: LOCAL, receiveBufferSize: 20_000 });
+  const { engine, batch, maxSegments, gro, metadata } = socket.capabilities;
+  assertEquals([engine, batch, maxSegments, gro, metadata], ["portable", 1, 1, false, []]);
+  assertEquals(socket.capabilities.receiveBufferSize, SO_RCVBUF.get(socket));
+  assertEquals(socket.capabilities.sendBufferSize, SO_SNDBUF.get(socket));
+  SO_RCVBUF.set(socket, 50_000);
+  assertEquals(socket.capabilities.receiveBufferSize, SO_RCVBUF.get(socket));
+  assertEquals(socket.remoteAddr, null);
+});
+
+test("UdpSocket members that need the FFI engine throw NotSupported, each naming itself", {}, async () => {
+  using socket = bind();
+  const batch = {} as DatagramBatch;
+  const calls: Record<string, () => unknown> = {
+    socket: () => socket.socket,
+    tryReceive: () => socket.tryReceive(),
+    trySend: () => socket.trySend(new Uint8Array(1), socket.addr),
+    receiveMessage: () => socket.receiveMessage(),
+    sendMessage: () => socket.sendMessage({ data: new Uint8Array(1), remoteAddr: socket.addr }),
+    reply: () => socket.reply({} as never, new Uint8Array(1)),
+    messages: () => socket.messages(),
+    receiveBatch: () => socket.receiveBatch(batch),
+    tryReceiveBatch: () => socket.tryReceiveBatch(batch),
+    sendBatch: () => socket.sendBatch(batch),
+    trySendBatch: () => socket.trySendBatch(batch),
+    batches: () => socket.batches(),
+    connect: () => socket.connect(socket.addr),
+    disconnect: () => socket.disconnect(),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await assertRejects(async () => await call(), Deno.errors.NotSupported, `Cannot use UdpSocket.${name}: `);
+  }
+  // Those that return promises reject, they do not throw.
+  for (const name of ["receiveMessage", "sendMessage", "reply", "receiveBatch", "sendBatch"]) {
+    await assertRejects(calls[name] as () => Promise<unknown>, Deno.errors.NotSupported);
+  }
+});
+
+test("UdpSocket.joinMulticastV4() joins as in Deno, and explains refusals", {}, async () => {
+  using socket = bindUdp();
+  const membership = await socket.joinMulticastV4("239.0.0.1", LOCAL);
+  const error = await assertRejects(() => socket.joinMulticastV4("239.0.0.1", LOCAL));
+  assertInstanceOf(error, Deno.errors.AddrInUse);
+  assertEquals([(error as unknown as SystemError).code, (error as unknown as SystemError).syscall], [
+    "EADDRINUSE",
+    "setsockopt",
+  ]);
+  assert(error.message.startsWith('Cannot join group "239.0.0.1": EADDRINUSE'), error.message);
+  await membership.leave();
+  await (await socket.joinMulticastV4("239.0.0.1", LOCAL)).leave();
+  await assertRejects(() => socket.joinMulticastV4("10.0.0.1", LOCAL), RangeError, "must be in 224.0.0.0/4");
+  await assertRejects(() => socket.joinMulticastV4("nonsense", LOCAL), SyntaxError, "no IPv4 address");
+  await assertRejects(() => socket.joinMulticastV4("239.0.0.1", "lo"), SyntaxError, "it must be an IPv4 address");
+  await assertRejects(() => socket.joinMulticastV4(5 as never, LOCAL), TypeError);
+  await assertRejects(() => socket.joinMulticastV4("239.0.0.1", 1 as never), TypeError);
+  const unknown = await assertRejects(() => socket.joinMulticastV4("239.0.0.1", "203.0.113.9")) as SystemError;
+  if (Deno.build.os === "linux") assertEquals([unknown.code, unknown.errno], ["ENODEV", 19]);
+});
+
+test("UdpSocket.joinMulticastV6() joins as in Deno, and explains refusals", {
+  linux: true,
+  read: true,
+  files: ["/proc/net/if_inet6"],
+}, async () => {
+  using socket = bindUdp({ hostname: "::" });
+  const membership = await socket.joinMulticastV6("ff02::4242", 1);
+  assert(Deno.readTextFileSync("/proc/net/igmp6").includes("ff020000000000000000000000004242"));
+  await membership.leave();
+  assert(!Deno.readTextFileSync("/proc/net/igmp6").includes("ff020000000000000000000000004242"));
+  await assertRejects(() => socket.joinMulticastV6("fe80::1", 1), RangeError, "must be in ff00::/8");
+  await assertRejects(() => socket.joinMulticastV6("239.0.0.1", 1), SyntaxError, "no IPv6 address");
+  for (const index of [-1, NaN, 1.5, 2 ** 31]) {
+    await assertRejects(() => socket.joinMulticastV6("ff02::1", index), RangeError, "from 0 to 2147483647");
+  }
+  const unknown = await assertRejects(() => socket.joinMulticastV6("ff02::4242", 2 ** 31 - 1)) as SystemError;
+  assertEquals([unknown.code, unknown.errno, unknown.syscall], ["ENODEV", 19, "setsockopt"]);
+  using four = bindUdp();
+  const family = await assertRejects(() => four.joinMulticastV6("ff02::4242", 1)) as SystemError;
+  assertEquals(family.code, "ENOPROTOOPT");
+  assert(family.message.includes("of the other family"), family.message);
+});
+
+test("UdpSocket keeps the program alive while a call waits, unless unref() was called", OTHER_PROGRAM, async () => {
+  const flags = ["--allow-net", "--unstable-net"];
+  const program = (code: string) =>
+    runWith(
+      flags,
+      `const socket = udp.bindUdp({ hostname: "127.0.0.1" });\n${code}; addEventListener("unload", () => console.log("end"));`,
+    );
+  // Ends at once, with the receive pending.
+  assertEquals(await program(`socket.unref(); socket.receive()`), "end");
+  assertEquals(await program(`socket.receive(); socket.unref()`), "end");
+  // A receive that was aborted keeps nothing alive.
+  assertEquals(await program(`socket.receive(undefined, { signal: AbortSignal.abort() }).catch(() => {})`), "end");
+  assertEquals(
+    await program(`const it = new AbortController();
+      socket.receive(undefined, it).catch(() => console.log("aborted")); it.abort()`),
+    "aborted\nend",
+  );
+  // The next one does again: a timer that does not count sends what it waits for.
+  const sender =
+    `const late = () => Deno.unrefTimer(setTimeout(() => socket.send(new Uint8Array(1), socket.addr), 100))`;
+  assertEquals(
+    await program(
+      `${sender}; const it = new AbortController(); socket.receive(undefined, it).catch(() => {}); it.abort();
+      late(); socket.receive().then(() => console.log("received"))`,
+    ),
+    "received\nend",
+  );
+  assertEquals(
+    await program(
+      `${sender}; socket.unref(); socket.ref(); late(); socket.receive().then(() => console.log("received"))`,
+    ),
+    "received\nend",
+  );
+  // unref() holds for the receive after an abort as well.
+  assertEquals(
+    await program(
+      `${sender}; const it = new AbortController(); socket.receive(undefined, it).catch(() => {}); it.abort();
+      socket.unref(); late(); socket.receive().then(() => console.log("received"))`,
+    ),
+    "end",
+  );
+});
+
+test("UdpSocket works without FFI, and says which flag the rest needs", OTHER_PROGRAM, async () => {
+  const output = await runWith(
+    ["--allow-net=127.0.0.1", "--unstable-net"],
+    `const socket = udp.bindUdp({ hostname: "127.0.0.1" });
+     await socket.send(new Uint8Array(3), socket.addr);
+     console.log((await socket.receive())[0].length, socket.capabilities.engine);
+     try { socket.capabilities.receiveBufferSize } catch (error) { say(error) }
+     try { socket[udp.DESCRIPTOR] } catch (error) { say(error) }
+     await socket.send(new Uint8Array(3), { hostname: "127.0.0.2", port: 9 }).catch(say);
+     socket.close();`,
+  );
+  const [works, size, descriptor, send] = output.split("\n");
+  assertEquals(works, "3 portable");
+  assert(size!.startsWith("NotCapable: Cannot read SO_RCVBUF: Requires ffi access"), size);
+  assert(descriptor!.startsWith("NotCapable: Cannot use udp 127.0.0.1:"), descriptor);
+  assertEquals(send, 'NotCapable: Requires net access to "127.0.0.2:9", run again with the --allow-net flag');
+});
+
+test("UdpSocket talks to python3, both ways", { run: ["python3"] }, async () => {
+  using socket = bind();
+  await using peer = start(
+    "python3",
+    ["-u", "-", String(socket.addr.port)],
+    `
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(b"from python", ("127.0.0.1", int(sys.argv[1])))
+data, sender = s.recvfrom(100)
+print(data.decode(), sender[1])
+`,
+  );
+  const [question, from] = await socket.receive();
+  assertEquals(text(question), "from python");
+  await socket.send(bytes("from deno"), from);
+  assertEquals(await peer.line(), `from deno ${socket.addr.port}`);
+  await peer.rest();
+});
+
+test("UdpSocket can be given to any option", { ffi: true, linux: true }, () => {
+  using socket = bind();
+  assertEquals(IP_MULTICAST_ALL.set(socket, false), false);
+  assertEquals(IP_MULTICAST_ALL.get(socket), false);
+});
