@@ -206,7 +206,8 @@ const bytes: OptionCodec<Bytes> = {
   byteLength: 1024,
   encode(value) {
     if (!(value instanceof Uint8Array)) throw new TypeError(`the value is ${shown(value)}, it must be a Uint8Array`);
-    return value.slice();
+    // A copy without the class of the value: a subclass might say another length than it has, and the kernel would believe it.
+    return new Uint8Array(value);
   },
   decode: (got) => got.slice(),
 };
@@ -236,7 +237,8 @@ function groupField(request: Record<string, unknown>, family?: "inet" | "inet6")
 /** The interface of a request: its field, else the zone of its group, else the kernel's choice. */
 function interfaceField(request: Record<string, unknown>, group: IpAddress): number {
   const zone = group.zone === null ? undefined : /^[0-9]+$/.test(group.zone) ? Number(group.zone) : group.zone;
-  return interfaceIndexOf((request.interface ?? zone) as string | number | undefined, "the interface");
+  const selector = request.interface === undefined ? zone : request.interface;
+  return interfaceIndexOf(selector as string | number | undefined, "the interface");
 }
 
 /** Linux takes an address here and sends from another: tests/options/effect_test.ts. */
@@ -512,8 +514,12 @@ function write(into: Bytes, [offset, type]: Field, value: number): void {
   }
 }
 
+const WIDTHS: Readonly<Record<string, number>> = { u8: 1, u16: 2, u16be: 2, i32: 4, u32: 4, i64: 8, u64: 8 };
+
 /** Reads an integer field of a struct; 64-bit ones as numbers. */
 export function read(from: Bytes, [offset, type]: Field): number {
+  const end = offset + (WIDTHS[type] ?? 0);
+  if (end > from.byteLength) throw new Error(`the kernel gave ${from.byteLength} bytes, there must be at least ${end}`);
   const view = viewOf(from);
   switch (type) {
     case "u8":
@@ -602,23 +608,26 @@ function encodeFilter(program: FilterProgram): Bytes {
   if (!Array.isArray(program)) {
     throw new TypeError(`the filter is ${shown(program)}, it must be an array of instructions`);
   }
+  // Counted once: reading a field may run code of the caller's, and the kernel reads as many as it is told.
+  const count = program.length;
   // BPF_MAXINSNS
-  if (program.length < 1 || program.length > 4096) {
-    throw new RangeError(`the filter has ${program.length} instructions, it must have 1 to 4096`);
+  if (count < 1 || count > 4096) {
+    throw new RangeError(`the filter has ${count} instructions, it must have 1 to 4096`);
   }
   const { size, fields } = LAYOUT.sock_filter.linux;
-  instructions = new Uint8Array(program.length * size);
-  program.forEach((value, i) => {
-    const instruction = object(value, `instruction ${i}`, "{ code, jt, jf, k }");
-    const one = instructions.subarray(i * size, (i + 1) * size);
+  const encoded = new Uint8Array(count * size);
+  for (let i = 0; i < count; i++) {
+    const instruction = object(program[i], `instruction ${i}`, "{ code, jt, jf, k }");
+    const one = encoded.subarray(i * size, (i + 1) * size);
     write(one, fields.code, integer(instruction.code, `code of instruction ${i}`, 0, 65535));
     write(one, fields.jt, integer(instruction.jt, `jt of instruction ${i}`, 0, 255));
     write(one, fields.jf, integer(instruction.jf, `jf of instruction ${i}`, 0, 255));
     write(one, fields.k, integer(instruction.k, `k of instruction ${i}`, 0, MAX_UINT));
-  });
+  }
+  instructions = encoded;
   const layout = LAYOUT.sock_fprog.linux;
   const result = new Uint8Array(layout.size);
-  write(result, layout.fields.len, program.length);
+  write(result, layout.fields.len, count);
   viewOf(result).setBigUint64(layout.fields.filter[0], libc("Cannot attach a filter").addressOf(instructions), true);
   return result;
 }
