@@ -31,7 +31,8 @@ export function decorated(
   }
   const number = OS_ERROR.exec(error.message)?.[1];
   // Errors of joining a group have the number alone.
-  const code: unknown = (error as { code?: unknown }).code ?? (number === undefined ? undefined : errnoName(Number(number)));
+  const code: unknown = (error as { code?: unknown }).code ??
+    (number === undefined ? undefined : errnoName(Number(number)));
   if (typeof code !== "string" || (number === undefined && !(code in ERRNO))) return error;
   const words = code in ERRNO ? ERRNO[code as ErrnoName][4] : lowered(error.message.replace(OS_ERROR, ""));
   const remedy = remedies[code];
