@@ -114,6 +114,8 @@ const REFUSALS: Readonly<Partial<Record<OptionName, Readonly<Partial<Record<Errn
   IPV6_MTU: { ENOTCONN: "the socket must be connected" },
   IPV6_PATHMTU: { ENOTCONN: "the socket must be connected" },
   IPV6_V6ONLY: { EINVAL: "it must be set before bind()" },
+  SO_ATTACH_FILTER: { EPERM: "the filter is locked (SO_LOCK_FILTER), or this is TCP, where recent kernels want CAP_NET_ADMIN" },
+  SO_DETACH_FILTER: { EPERM: "the filter is locked (SO_LOCK_FILTER)", ENOENT: "there is no filter" },
   SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind(), and the program be valid" },
   SO_ATTACH_REUSEPORT_EBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   PACKET_FANOUT: { EINVAL: "it must be set after bind(), and the members of a group must agree" },
@@ -198,7 +200,7 @@ function encode(spec: OptionSpec, value: unknown): Bytes {
   try {
     return spec.codec.encode(value);
   } catch (error) {
-    throw prefixed(error, doing(spec, "setsockopt"));
+    throw begunWith(doing(spec, "setsockopt"), error);
   }
 }
 
@@ -206,6 +208,13 @@ function encode(spec: OptionSpec, value: unknown): Bytes {
 export function checkValue(spec: OptionSpec, value: unknown): void {
   if (spec.access === "get") throw new TypeError(`Cannot set ${spec.name}: it can only be read`);
   if (spec.checkable) encode(spec, value);
+}
+
+/** The error of a value, with what was being done before it, whatever its class: an interface that is not there is NotFound. */
+function begunWith(doing: string, error: unknown): unknown {
+  const begun = prefixed(error, doing);
+  if (begun !== error || !(error instanceof Error) || error.message.startsWith(doing)) return begun;
+  return Object.assign(new (error.constructor as ErrorConstructor)(`${doing}: ${error.message}`, { cause: error }), error);
 }
 
 /** The descriptor behind the object, if the option does anything there. */
@@ -216,6 +225,10 @@ function locate(spec: OptionSpec, socket: object, call: "getsockopt" | "setsocko
     );
   }
   const found = descriptorOf(socket, doing(spec, call));
+  // Optimised FFI calls take NaN for 0, and 2^32 + 5 for 5: another socket.
+  if ((found.fd | 0) !== found.fd) {
+    throw new TypeError(`${doing(spec, call)}: the descriptor is ${shown(found.fd)}, it must be a whole number`);
+  }
   if (spec.scope !== "any" && !actsOn(numbersOf(spec.scope), found)) throw wrongSocket(spec, call, found);
   if (BLOCKING_ONLY.has(spec.name)) {
     throw new Deno.errors.NotSupported(

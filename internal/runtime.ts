@@ -19,9 +19,9 @@ export function notedDescriptor(object: object): number | undefined {
   return typeof value === "number" && value >= 0 ? value : undefined;
 }
 
-/** The handle of a socket or server of node:net; those of node:dgram warn when theirs is looked at. */
+/** The handle of a socket or server of node:net; those of node:dgram, which send, warn when theirs is looked at. */
 function nodeHandle(object: object): { fd?: unknown } | null | undefined {
-  return Object.hasOwn(object, "_handle") ? (object as { _handle?: { fd?: unknown } | null })._handle : undefined;
+  return "send" in object ? undefined : (object as { _handle?: { fd?: unknown } | null })._handle;
 }
 
 /**
