@@ -7,10 +7,13 @@
 //
 // Gaps that cannot be closed from here: a DatagramConn or HttpServer that was closed before this library ever saw it,
 // while another socket has its address by then, is taken for that other; unix connections without names, and listeners
-// that share a port, cannot be told apart when they were not made by this library: that is an error that lists them.
-import { shown } from "./argument.ts";
-import { constant } from "./constants.ts";
-import { failed } from "./errno.ts";
+// that share a port, cannot be told apart when they were not made by this library: that is an error that lists them. A
+// socket that was closed while one of its own calls waits lives until that call has ended, and answers until then. A
+// descriptor that stands alone more than 65,536 numbers above all others is not found.
+import { integer, prefixed, shown } from "./argument.ts";
+import { constant, CONSTANTS } from "./constants.ts";
+import { check, failed } from "./errno.ts";
+import { ffiGranted } from "./ffi.ts";
 import { type Libc, libc, libcIfOpen } from "./libc.ts";
 import { LAYOUT } from "./layout.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
@@ -165,17 +168,27 @@ export function addressOf(fd: number, which: "local" | "remote"): KernelAddress 
 /** A socket as messages show it: `tcp 127.0.0.1:80`. */
 export function describe(found: Descriptor): string {
   const k = kernel("Cannot describe a socket");
-  const inet = found.family === k.inet || found.family === k.inet6;
-  const kind = found.family === k.unix
-    ? `unix ${found.type === k.stream ? "stream" : found.type === k.dgram ? "dgram" : "seqpacket"}`
-    : inet && found.protocol === constant("IPPROTO_TCP", k.os)
-    ? "tcp"
-    : inet && found.protocol === constant("IPPROTO_UDP", k.os)
-    ? "udp"
-    : `family ${found.family} type ${found.type} protocol ${found.protocol}`;
+  const kind = kindOf(k, found);
   const local = addressOf(found.fd, "local");
   const remote = addressOf(found.fd, "remote");
   return [kind, local && showAddress(local), remote && `to ${showAddress(remote)}`].filter(Boolean).join(" ");
+}
+
+const TYPES = ["stream", "dgram", "raw", "rdm", "seqpacket"] as const;
+const PROTOCOLS = {
+  tcp: "IPPROTO_TCP",
+  udp: "IPPROTO_UDP",
+  mptcp: "IPPROTO_MPTCP",
+  udplite: "IPPROTO_UDPLITE",
+} as const;
+
+function kindOf(k: Numbers, { family, type, protocol }: Descriptor): string {
+  const name = TYPES[type - 1] ?? `type ${type}`;
+  if (family === k.unix) return `unix ${name}`;
+  if (family !== k.inet && family !== k.inet6) return `family ${family} ${name}`;
+  const column = k.os === "linux" ? 0 : 1;
+  const known = Object.entries(PROTOCOLS).find(([, constantName]) => CONSTANTS[constantName][column] === protocol);
+  return known !== undefined && name !== "raw" ? known[0] : `${name} ${protocol}`;
 }
 
 function closed(doing: string): Deno.errors.BadResource {
@@ -192,8 +205,11 @@ export function descriptorOf(socket: object, doing: string): Descriptor {
   const k = numbers ?? kernel(doing);
   const found = held.get(socket);
   if (DESCRIPTOR in socket) {
-    const fd = (socket as HasDescriptor)[DESCRIPTOR];
-    if (found !== undefined && found.fd === fd && isStill(k, found)) return found;
+    const fd = numberOf(socket as HasDescriptor, doing);
+    if (found !== undefined && found.fd === fd) {
+      if (isStill(k, found)) return found;
+      throw closed(doing);
+    }
     const seen = look(k, fd);
     if (seen === null) throw closed(doing);
     held.set(socket, seen);
@@ -208,9 +224,24 @@ export function descriptorOf(socket: object, doing: string): Descriptor {
   return searched;
 }
 
-/** The number that the next descriptor will have, unless another thread is quicker; a hint. -1 where it cannot be told. */
-export function lowestFree(): number {
-  const c = libcIfOpen();
+/** The number that an object of this library names, checked: optimised calls would take NaN for 0, which is another file. */
+function numberOf(socket: HasDescriptor, doing: string): number {
+  try {
+    const fd = integer(socket[DESCRIPTOR], "the descriptor", -(2 ** 31), 2 ** 31 - 1);
+    if (fd >= 0) return fd;
+    throw closed(doing);
+  } catch (error) {
+    throw error instanceof Deno.errors.BadResource ? closed(doing) : prefixed(error, doing);
+  }
+}
+
+/**
+ * The number that the next descriptor will have, unless another thread is quicker; a hint. -1 where it cannot be told.
+ *
+ * @param needed Whether the C library is opened for it, if it is granted.
+ */
+export function lowestFree(needed = false): number {
+  const c = needed && ffiGranted() ? libc("Cannot note a descriptor") : libcIfOpen();
   if (c === undefined) return -1;
   const fd = c.dup(2);
   if (!failed(fd)) c.close(fd);
@@ -233,7 +264,7 @@ export function note(socket: object, hint: number): void {
 
 function find(k: Numbers, socket: object, doing: string): Descriptor {
   const wanted = wantedOf(socket, doing);
-  const hint = hints.get(socket) ?? notedDescriptor(socket);
+  const hint = nearby(k, hints.get(socket), wanted) ?? notedDescriptor(socket);
   if (hint !== undefined && fits(k, hint, wanted)) {
     const seen = look(k, hint);
     if (seen !== null && isOpen(k, socket, seen)) return seen;
@@ -247,7 +278,7 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
   if (wanted.local === null && wanted.remote === null) {
     throw new Deno.errors.NotSupported(`${doing}: the socket has no address to be found by; is it connected?`);
   }
-  const candidates = search(k, wanted, false);
+  const candidates = search(k, wanted, false, doing);
   if (candidates.length === 0) throw closed(doing);
   if (candidates.length > 1) {
     throw new Error(
@@ -257,6 +288,15 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
     );
   }
   return candidates[0]!;
+}
+
+/** Deno makes the socket for a host name after the lookup, when others may have been quicker: it is a few numbers on. */
+const NEARBY = 16;
+
+function nearby(k: Numbers, hint: number | undefined, wanted: Wanted): number | undefined {
+  if (hint === undefined) return undefined;
+  for (let fd = hint; fd < hint + NEARBY; fd++) if (fits(k, fd, wanted)) return fd;
+  return hint;
 }
 
 /** Whether an object whose descriptor seems to be found is open still: a successor may have its addresses. */
@@ -295,7 +335,7 @@ export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[]
   const ip = parseIp(local.hostname)!.bytes;
   const any = ip.every((byte) => byte === 0);
   const endpoint = { ip: normal(ip), port: local.port };
-  return search(k, { local: null, remote: null, type: "stream", listening: false }, true)
+  return search(k, { local: null, remote: null, type: "stream", listening: false }, true, doing)
     .filter((one) => {
       if (one.protocol !== listener.protocol || addressOf(one.fd, "remote") === null) return false;
       if (failed(k.c.getsockname(one.fd, name, length))) return false;
@@ -304,30 +344,32 @@ export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[]
     .map((one) => asSocket(k, one, doing));
 }
 
-/** The highest number of descriptors that a search goes through; Linux's own limit of a process by default. */
-const MOST = 1 << 20;
-/** So many closed numbers in a row end the quick half of a search. */
+/**
+ * So many closed numbers in a row end a search. Numbers are given lowest first, so the open ones lie close together;
+ * what must be the only one of its kind is looked for nearby, what might have a twin further.
+ */
 const GAP = 4096;
+const WIDE_GAP = 65_536;
 const CHUNK = 256;
 
 /** Searches the process's descriptors; duplicates of one socket are folded. */
-function search(k: Numbers, wanted: Wanted, all: boolean): Descriptor[] {
+function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descriptor[] {
   const result: Descriptor[] = [];
   const { size, fields } = LAYOUT.pollfd[k.os];
   const fds = new Uint8Array(CHUNK * size);
   const view = new DataView(fds.buffer);
   const invalid = constant("POLLNVAL", k.os);
-  const limit = Math.min(k.c.limit(), MOST);
-  // Numbers are given lowest first, so the open ones lie close together. What must be the only one of its kind is found
-  // there; what might have a twin, or was not found, is looked for everywhere.
+  const limit = k.c.limit();
   const unique = !all && wanted.local !== null && wanted.remote !== null && "ip" in wanted.local &&
     "ip" in wanted.remote;
   let lastOpen = 0;
   for (let first = 0; first < limit; first += CHUNK) {
-    if (unique && result.length > 0 && first - lastOpen > GAP) break;
-    for (let i = 0; i < CHUNK; i++) view.setInt32(i * size + fields.fd[0], first + i, true);
-    if (failed(k.c.pollNow(fds))) break;
-    for (let i = 0; i < CHUNK; i++) {
+    if (first - lastOpen > (unique && result.length > 0 ? GAP : WIDE_GAP)) break;
+    // poll(2) takes no more entries than the process may have descriptors.
+    const count = Math.min(CHUNK, limit - first);
+    for (let i = 0; i < count; i++) view.setInt32(i * size + fields.fd[0], first + i, true);
+    check(k.c.pollNow(fds.subarray(0, count * size)), "poll", doing);
+    for (let i = 0; i < count; i++) {
       if ((view.getInt16(i * size + fields.revents[0], true) & invalid) !== 0) continue;
       lastOpen = first + i;
       if (!fits(k, first + i, wanted)) continue;
@@ -464,6 +506,8 @@ function nodeSocket(it: Record<string, unknown>, doing: string): Wanted {
   const type = stream ? "stream" : "dgram";
   if (typeof address === "string") return { local: { path: address }, remote: null, type, listening };
   const { address: hostname, port } = (address ?? {}) as Record<string, unknown>;
-  if (typeof hostname !== "string" || typeof port !== "number") throw closed(doing);
+  if (typeof hostname !== "string" || typeof port !== "number") {
+    throw new Deno.errors.BadResource(`${doing}: the socket is closed, or not bound yet`);
+  }
   return { local: endpoint(hostname, port, doing), remote: null, type, listening };
 }

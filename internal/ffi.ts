@@ -32,17 +32,18 @@ const NAMES: Readonly<Record<"linux" | "darwin", readonly string[]>> = {
   darwin: ["libSystem.B.dylib"],
 };
 
-function grantedPath(system: "linux" | "darwin"): string | null {
-  for (const path of PATHS[system]) {
-    if (Deno.permissions.querySync({ name: "ffi", path }).state === "granted") return path;
-  }
-  return null;
+function grantedPaths(system: "linux" | "darwin"): readonly string[] {
+  return PATHS[system].filter((path) => Deno.permissions.querySync({ name: "ffi", path }).state === "granted");
+}
+
+function allGranted(): boolean {
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
 /** Whether the C library can be opened without asking anybody; opens and prompts nothing. */
 export function ffiGranted(): boolean {
   if (OS !== "linux" && OS !== "darwin") return false;
-  return Deno.permissions.querySync({ name: "ffi" }).state === "granted" || grantedPath(OS) !== null;
+  return allGranted() || grantedPaths(OS).length > 0;
 }
 
 /** Refuses in Deno's words, naming what wanted the C library and what works without. */
@@ -68,20 +69,22 @@ export function openLibc<const S extends Deno.ForeignLibraryInterface>(
       `${wanted}: this library calls the C library on Linux and macOS, this is ${OS_NAME}`,
     );
   }
-  const path = grantedPath(OS);
-  if (path !== null && Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-    return closedAtOnce(Deno.dlopen(path, symbols));
+  let names = allGranted() ? [...NAMES[OS], ...PATHS[OS]] : grantedPaths(OS);
+  if (names.length === 0) {
+    if (Deno.permissions.requestSync({ name: "ffi" }).state !== "granted") throw notCapable(wanted);
+    names = [...NAMES[OS], ...PATHS[OS]];
   }
-  if (Deno.permissions.requestSync({ name: "ffi" }).state !== "granted") throw notCapable(wanted);
   let reason: unknown;
-  for (const name of [...NAMES[OS], ...PATHS[OS]]) {
+  for (const name of names) {
     try {
       return closedAtOnce(Deno.dlopen(name, symbols));
     } catch (error) {
       reason = error;
     }
   }
-  throw new Deno.errors.NotSupported(`${wanted}: no C library could be opened: ${reason}`);
+  throw new Deno.errors.NotSupported(
+    `${wanted}: no C library could be opened (tried ${names.join(", ")}): ${reason}; ${REMEDY}`,
+  );
 }
 
 function closedAtOnce<S extends Deno.ForeignLibraryInterface>(

@@ -41,6 +41,8 @@ export interface OptionSpec {
   readonly codec: OptionCodec<unknown>;
   /** Whether a value can be checked without asking the kernel. */
   readonly checkable: boolean;
+  /** Whether the codec is a user's, who may keep the bytes it is given, and give what are no bytes. */
+  readonly foreign: boolean;
   readonly access: Access;
   readonly when: Stage;
   readonly exact: boolean;
@@ -70,6 +72,7 @@ export function specOf(name: OptionName): OptionSpec {
     code: OS === null ? null : codeOf(name, OS),
     codec: codecNamed(CODEC_ON[name]?.[os] ?? row[4]) as OptionCodec<unknown>,
     checkable: !ASKS_KERNEL.has(row[4]),
+    foreign: false,
     access: row[5],
     when: WHEN_ON[name]?.[os] ?? row[6],
     exact: row[7],
@@ -110,11 +113,13 @@ const PRIVILEGES: Readonly<Partial<Record<OptionName, string>>> = {
 const REFUSALS: Readonly<Partial<Record<OptionName, Readonly<Partial<Record<ErrnoName, string>>>>>> = {
   TCP_CONGESTION: { ENOENT: "this kernel has no such algorithm loaded: see net.ipv4.tcp_available_congestion_control" },
   TCP_ULP: { ENOENT: "this kernel has no such upper layer protocol loaded", ENOTCONN: "the socket must be connected" },
-  IP_MTU: { ENOTCONN: "the socket must be connected" },
-  IPV6_MTU: { ENOTCONN: "the socket must be connected" },
+  IP_MTU: { ENOTCONN: "the socket must be connected, by a route that is known still" },
+  IPV6_MTU: { ENOTCONN: "the socket must be connected, by a route that is known still" },
   IPV6_PATHMTU: { ENOTCONN: "the socket must be connected" },
   IPV6_V6ONLY: { EINVAL: "it must be set before bind()" },
-  SO_ATTACH_FILTER: { EPERM: "the filter is locked (SO_LOCK_FILTER), or this is TCP, where recent kernels want CAP_NET_ADMIN" },
+  SO_ATTACH_FILTER: {
+    EPERM: "the filter is locked (SO_LOCK_FILTER), or this is TCP, where recent kernels want CAP_NET_ADMIN",
+  },
   SO_DETACH_FILTER: { EPERM: "the filter is locked (SO_LOCK_FILTER)", ENOENT: "there is no filter" },
   SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind(), and the program be valid" },
   SO_ATTACH_REUSEPORT_EBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
@@ -162,7 +167,7 @@ export function readOption(spec: OptionSpec, socket: object): unknown {
 
 function readFrom(spec: OptionSpec, code: OptionCode, found: Descriptor): unknown {
   const size = spec.codec.byteLength;
-  const bytes: Bytes = size === 4 ? int : new Uint8Array(size);
+  const bytes: Bytes = size === 4 && !spec.foreign ? int : new Uint8Array(size);
   const c = libc("Cannot read an option");
   if (failed(c.getsockopt(found.fd, code.level, code.name, bytes, length))) {
     throw kernelError(spec, "getsockopt", found);
@@ -174,14 +179,13 @@ function readFrom(spec: OptionSpec, code: OptionCode, found: Descriptor): unknow
 export function writeOption(spec: OptionSpec, socket: object, value: unknown): unknown {
   const code = codeHere(spec, "setsockopt");
   if (spec.access === "get") throw new TypeError(`Cannot set ${spec.name}: it can only be read`);
+  // What was encoded lies where nothing but the next encoding writes, and locating encodes nothing.
+  const checked = spec.checkable ? encode(spec, value) : null;
   const found = locate(spec, socket, "setsockopt");
-  const refused = (socket as { [REFUSED]?: Readonly<Record<string, string>> })[REFUSED]?.[spec.name];
-  if (refused !== undefined) {
-    throw new Deno.errors.NotSupported(`Cannot set ${spec.name} on ${describe(found)}: ${refused}`);
-  }
+  if (REFUSED in socket) checkRefused(spec, code, socket as Refusing, found);
   if (spec.when !== "any") checkStage(spec, found);
   const level = LEVEL_FOLLOWS_GROUP.has(spec.name) ? levelOfGroup(spec, found, value) : code.level;
-  const bytes = encode(spec, value);
+  const bytes = checked ?? encode(spec, value);
   const c = libc("Cannot set an option");
   if (failed(c.setsockopt(found.fd, level, code.name, bytes))) throw kernelError(spec, "setsockopt", found);
   if (spec.access === "set") return undefined;
@@ -196,9 +200,26 @@ export function writeOption(spec: OptionSpec, socket: object, value: unknown): u
   return now;
 }
 
+type Refusing = { readonly [REFUSED]: Readonly<Partial<Record<OptionName, string>>> };
+
+/** Refuses what an object lists as breaking it, under whatever name it is defined. */
+function checkRefused(spec: OptionSpec, code: OptionCode, socket: Refusing, found: Descriptor): void {
+  for (const [name, why] of Object.entries(socket[REFUSED])) {
+    const { level, name: number } = codeOf(name as OptionName, OS!) ?? code;
+    if (level !== code.level || number !== code.name) continue;
+    throw new Deno.errors.NotSupported(`Cannot set ${spec.name} on ${describe(found)}: ${why}`);
+  }
+}
+
 function encode(spec: OptionSpec, value: unknown): Bytes {
   try {
-    return spec.codec.encode(value);
+    const bytes: unknown = spec.codec.encode(value);
+    if (!spec.foreign) return bytes as Bytes;
+    if (!(bytes instanceof Uint8Array)) {
+      throw new TypeError(`encode() of the codec gave ${shown(bytes)}, it must give a Uint8Array`);
+    }
+    // A copy: its length is then its own, whatever the codec's object says of itself.
+    return new Uint8Array(bytes);
   } catch (error) {
     throw begunWith(doing(spec, "setsockopt"), error);
   }
@@ -214,7 +235,10 @@ export function checkValue(spec: OptionSpec, value: unknown): void {
 function begunWith(doing: string, error: unknown): unknown {
   const begun = prefixed(error, doing);
   if (begun !== error || !(error instanceof Error) || error.message.startsWith(doing)) return begun;
-  return Object.assign(new (error.constructor as ErrorConstructor)(`${doing}: ${error.message}`, { cause: error }), error);
+  return Object.assign(
+    new (error.constructor as ErrorConstructor)(`${doing}: ${error.message}`, { cause: error }),
+    error,
+  );
 }
 
 /** The descriptor behind the object, if the option does anything there. */
@@ -225,10 +249,6 @@ function locate(spec: OptionSpec, socket: object, call: "getsockopt" | "setsocko
     );
   }
   const found = descriptorOf(socket, doing(spec, call));
-  // Optimised FFI calls take NaN for 0, and 2^32 + 5 for 5: another socket.
-  if ((found.fd | 0) !== found.fd) {
-    throw new TypeError(`${doing(spec, call)}: the descriptor is ${shown(found.fd)}, it must be a whole number`);
-  }
   if (spec.scope !== "any" && !actsOn(numbersOf(spec.scope), found)) throw wrongSocket(spec, call, found);
   if (BLOCKING_ONLY.has(spec.name)) {
     throw new Deno.errors.NotSupported(
@@ -244,8 +264,8 @@ interface ScopeNumbers {
   readonly families: readonly number[] | null;
   readonly types: readonly number[] | null;
   readonly protocols: readonly number[] | null;
-  /** Families, with the type of them or -1 for all, that may not be. */
-  readonly except: readonly (readonly [family: number, type: number])[];
+  /** Families that may not be, with the type of them or null for all. */
+  readonly except: readonly (readonly [family: number, type: number | null])[];
   /** The family whose packets the option governs, where a socket may carry either. */
   readonly traffic: "inet" | "inet6" | null;
 }
@@ -267,7 +287,7 @@ function numbersOf(scope: Scope): ScopeNumbers {
         protocols: here(protocols),
         except: except.flatMap(([family, type]) => {
           const number = constantOrNull(family, os);
-          return number === null ? [] : [[number, type === undefined ? -1 : constantOrNull(type, os)!] as const];
+          return number === null ? [] : [[number, type === undefined ? null : constantOrNull(type, os)] as const];
         }),
         traffic,
       },
@@ -288,7 +308,7 @@ function actsOn(scope: ScopeNumbers, found: Descriptor): boolean {
   return (scope.families === null || scope.families.includes(found.family)) &&
     (scope.types === null || scope.types.includes(found.type)) &&
     (scope.protocols === null || scope.protocols.includes(found.protocol)) &&
-    !scope.except.some(([family, type]) => family === found.family && (type === -1 || type === found.type)) &&
+    !scope.except.some(([family, type]) => family === found.family && (type === null || type === found.type)) &&
     (scope.traffic === null || hasTraffic(found, scope.traffic));
 }
 
@@ -346,7 +366,9 @@ function checkStage(spec: OptionSpec, found: Descriptor): void {
       `Cannot set ${spec.name} on ${
         describe(found)
       }: the socket is ${is} already, it must be set before ${spec.when}(): ` +
-        "give it to the call that makes the socket, in `options`",
+        (spec.when === "connect"
+          ? "for accepted connections, on their listener"
+          : "which Deno does when it makes the socket"),
     );
   }
 }

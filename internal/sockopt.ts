@@ -61,8 +61,8 @@ export type Scope =
   | "any" | "network" | "ipOrPacket" | "inet" | "ipv4" | "ipv6" | "ipLevel" | "ipv6Family"
   | "tcp" | "tcp4" | "tcp6" | "mptcp" | "autotuned" | "tcpOrVsock" | "tcpOrUdp" | "tcpOrUdp6" | "ported"
   | "udp" | "udpOnly" | "udp4" | "udp6" | "udplite"
-  | "inetDatagram" | "inetDatagram4" | "inetDatagram6" | "receives6" | "multicast" | "multicast4" | "multicast6"
-  | "raw" | "raw4" | "raw6" | "rawIcmp" | "rawIcmp6"
+  | "inetDatagram4" | "inetDatagram6" | "receives6" | "multicast" | "multicast4" | "multicast6"
+  | "raw4" | "raw6" | "rawIcmp" | "rawIcmp6"
   | "unix" | "unixOrNetlink" | "packet" | "vsock" | "datagram" | "timestamped" | "filtered" | "stream" | "urgent";
 
 /** What a scope asks of a socket; a list that is absent allows everything. */
@@ -112,14 +112,12 @@ export const SCOPES: Readonly<Record<Scope, ScopeFacts>> = {
   udp4:          { words: "UDP sockets of IPv4, and IPv6 ones that are not V6ONLY, but no UDP-Lite ones", families: INET, types: ["SOCK_DGRAM"], protocols: ["IPPROTO_UDP"], traffic: "inet" },
   udp6:          { words: "UDP sockets of IPv6, but no UDP-Lite ones", families: ["AF_INET6"], types: ["SOCK_DGRAM"], protocols: ["IPPROTO_UDP"], traffic: "inet6" },
   udplite:       { words: "UDP-Lite sockets", families: INET, types: ["SOCK_DGRAM"], protocols: ["IPPROTO_UDPLITE"] },
-  inetDatagram:  { words: "UDP, ping and raw sockets", families: INET, types: NOT_STREAM },
   inetDatagram4: { words: "UDP, ping and raw sockets of IPv4, and IPv6 ones that are not V6ONLY", families: INET, types: NOT_STREAM, traffic: "inet" },
   inetDatagram6: { words: "UDP, ping and raw sockets of IPv6", families: ["AF_INET6"], types: NOT_STREAM, traffic: "inet6" },
   receives6:     { words: "UDP, ping and raw sockets of IPv6", families: ["AF_INET6"], types: NOT_STREAM },
   multicast:     { words: "UDP, ping and raw sockets", families: INET, types: NOT_STREAM },
   multicast4:    { words: "UDP, ping and raw sockets of IPv4, and IPv6 ones that are not V6ONLY", families: INET, types: NOT_STREAM, traffic: "inet" },
   multicast6:    { words: "UDP, ping and raw sockets of IPv6", families: ["AF_INET6"], types: NOT_STREAM, traffic: "inet6" },
-  raw:           { words: "raw IP sockets", families: INET, types: ["SOCK_RAW"] },
   raw4:          { words: "raw IPv4 sockets", families: ["AF_INET"], types: ["SOCK_RAW"] },
   raw6:          { words: "raw IPv6 sockets", families: ["AF_INET6"], types: ["SOCK_RAW"] },
   rawIcmp:       { words: "raw ICMP sockets", families: ["AF_INET"], types: ["SOCK_RAW"], protocols: ["IPPROTO_ICMP"] },
@@ -178,7 +176,7 @@ export const SOCKOPT = {
   SO_BUSY_POLL:                [SOCKET,  46,   no,     no,     "size",          "both", "any",       true,  "ipOrPacket"],
   SO_PREFER_BUSY_POLL:         [SOCKET,  69,   no,     no,     "flag",          "both", "any",       true,  "ipOrPacket"],
   SO_BUSY_POLL_BUDGET:         [SOCKET,  70,   no,     no,     "size",          "set",  "any",       false, "ipOrPacket"],
-  SO_CNX_ADVICE:               [SOCKET,  53,   no,     no,     "int",           "set",  "connected", false, "inet"],
+  SO_CNX_ADVICE:               [SOCKET,  53,   no,     no,     "int",           "set",  "connected", false, "tcpOrUdp"],
   SO_COOKIE:                   [SOCKET,  57,   no,     no,     "uint64",        "get",  "any",       false, "any"],
   SO_DEBUG:                    [SOCKET,  1,    0x1,    0x1,    "flag",          "both", "any",       true,  "any"],
   SO_DOMAIN:                   [SOCKET,  39,   no,     no,     "int",           "get",  "any",       false, "any"],
@@ -188,7 +186,7 @@ export const SOCKOPT = {
   SO_INCOMING_CPU:             [SOCKET,  49,   no,     no,     "int",           "both", "any",       false, "tcpOrUdp"],
   SO_INCOMING_NAPI_ID:         [SOCKET,  56,   no,     no,     "uint",          "get",  "any",       false, "inet"],
   SO_KEEPALIVE:                [SOCKET,  9,    0x8,    0x8,    "flag",          "both", "any",       true,  "tcp"],
-  SO_LINGER:                   [SOCKET,  13,   0x1080, 0x80,   "linger",        "both", "any",       true,  "tcpOrVsock"],
+  SO_LINGER:                   [SOCKET,  13,   0x1080, 0x80,   "linger",        "both", "any",       false, "tcpOrVsock"],
   SO_MARK:                     [SOCKET,  36,   no,     no,     "uint",          "both", "any",       true,  "ipOrPacket"],
   SO_RCVMARK:                  [SOCKET,  75,   no,     no,     "flag",          "both", "any",       true,  "datagram"],
   SO_MAX_PACING_RATE:          [SOCKET,  47,   no,     no,     "uint64",        "both", "any",       true,  "ipOrPacket"],
@@ -262,7 +260,7 @@ export const SOCKOPT = {
   TCP_CORK:                    [TCP,     3,    4,      no,     "flag",          "both", "any",       true,  "tcp"],
   TCP_QUICKACK:                [TCP,     12,   no,     no,     "flag",          "both", "any",       false, "tcp"],
   TCP_SYNCNT:                  [TCP,     7,    no,     no,     "size",          "both", "connect",   true,  "tcp"],
-  TCP_LINGER2:                 [TCP,     8,    no,     no,     "int",           "both", "any",       true,  "tcp"],
+  TCP_LINGER2:                 [TCP,     8,    no,     no,     "int",           "both", "any",       false, "tcp"],
   TCP_DEFER_ACCEPT:            [TCP,     9,    no,     no,     "size",          "both", "connect",   false, "tcp"],
   TCP_WINDOW_CLAMP:            [TCP,     10,   no,     no,     "size",          "both", "any",       false, "tcp"],
   TCP_CONGESTION:              [TCP,     13,   no,     no,     "algorithm",     "both", "any",       true,  "tcp"],

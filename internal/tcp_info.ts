@@ -198,7 +198,7 @@ const NAMES: Readonly<Record<string, keyof TcpInfo | null>> = {
   tcpi_rcv_wnd: "receiveWindow",
 };
 
-/** Bits of a byte that several fields share: shift and mask. */
+/** Bits of a byte that several fields share, on Linux: shift and mask. */
 const BITS: Readonly<Record<string, readonly [shift: number, mask: number]>> = {
   tcpi_snd_wscale: [0, 0xf],
   tcpi_rcv_wscale: [4, 0xf],
@@ -241,7 +241,7 @@ const CONGESTION_STATES: readonly TcpCongestionState[] = ["open", "disorder", "c
 const UNLIMITED = 2n ** 64n - 1n;
 
 /** The integer fields of a struct that the kernel filled, by C name. */
-function filled(bytes: Uint8Array<ArrayBuffer>, layout: StructLayout): Map<string, number> {
+function filled(bytes: Uint8Array<ArrayBuffer>, layout: StructLayout, shared: typeof BITS): Map<string, number> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const result = new Map<string, number>();
   for (const [name, [offset, type]] of Object.entries(layout.fields)) {
@@ -257,7 +257,7 @@ function filled(bytes: Uint8Array<ArrayBuffer>, layout: StructLayout): Map<strin
       : size === 2
       ? view.getUint16(offset, true)
       : bytes[offset]!;
-    const bits = BITS[name];
+    const bits = shared[name];
     result.set(name, bits === undefined ? value : value >> bits[0] & bits[1]);
   }
   return result;
@@ -285,7 +285,7 @@ function namesOnLinux(): ReadonlyMap<string, string | null> {
 function decodeLinux(bytes: Uint8Array<ArrayBuffer>): TcpInfo {
   const info: Record<string, unknown> = {};
   const names = namesOnLinux();
-  for (const [name, value] of filled(bytes, LAYOUT.tcp_info.linux)) {
+  for (const [name, value] of filled(bytes, LAYOUT.tcp_info.linux, BITS)) {
     const shown = names.get(name)!;
     if (shown === null) continue;
     info[shown] = shown === "state"
@@ -301,7 +301,7 @@ function decodeLinux(bytes: Uint8Array<ArrayBuffer>): TcpInfo {
 
 /** macOS tells times in milliseconds and windows in bytes. */
 function decodeDarwin(bytes: Uint8Array<ArrayBuffer>): TcpInfo {
-  const of = filled(bytes, LAYOUT.tcp_connection_info.darwin);
+  const of = filled(bytes, LAYOUT.tcp_connection_info.darwin, {});
   const mss = of.get("tcpi_maxseg");
   const scaled = (name: string, by: (value: number) => number) => {
     const value = of.get(name);

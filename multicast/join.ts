@@ -3,14 +3,14 @@
 import { object, shown } from "../internal/argument.ts";
 import { constant, type ConstantName } from "../internal/constants.ts";
 import { decorated } from "../internal/deno_error.ts";
-import { describe, type Descriptor, descriptorOf } from "../internal/descriptor.ts";
+import { addressOf, describe, type Descriptor, descriptorOf } from "../internal/descriptor.ts";
 import { errnoNumber } from "../internal/errno.ts";
 import { ffiGranted } from "../internal/ffi.ts";
 import { libc } from "../internal/libc.ts";
 import { canReadFilters, type KernelFilter, readFilter } from "../internal/membership.ts";
 import { interfaceIndexOf, interfaceNameOf, ipv4AddressOf, listInterfaces } from "../internal/netif.ts";
 import { OS } from "../internal/os.ts";
-import { formatIp } from "../internal/sockaddr.ts";
+import { formatIp, isGroup, isUnspecified, parseIp } from "../internal/sockaddr.ts";
 import {
   type InterfaceSelector,
   IPV6_V6ONLY,
@@ -172,7 +172,8 @@ async function joinByDeno(conn: Deno.DatagramConn, { group, selectors, doing }: 
       }
     }
   } catch (error) {
-    for (const part of parts) await part.leave();
+    // What was joined is left; that it could not be joined everywhere is what the caller is told.
+    await Promise.allSettled(parts.map((part) => part.leave()));
     throw error;
   }
   return new DenoMembership(group, selectors.filter((one) => one !== undefined).map(String), parts);
@@ -211,7 +212,17 @@ function refuseSocket(socket: SocketLike, found: Descriptor, group: Group, doing
   const carries = group.family === "inet"
     ? is(found.family, ["AF_INET"]) || !IPV6_V6ONLY.get(socket)
     : is(found.family, ["AF_INET6"]);
-  if (carries) return;
+  if (carries) {
+    const local = addressOf(found.fd, "local");
+    const ip = local === null || !("hostname" in local) ? null : parseIp(local.hostname);
+    // Datagrams to the group are not to that address. Windows goes by the membership alone.
+    if (OS === "windows" || ip === null || isUnspecified(ip.bytes) || isGroup(ip.bytes)) return;
+    throw new Deno.errors.NotSupported(
+      `${doing} on ${describe(found)}: the socket hears its own address alone; bind it to ${
+        group.family === "inet" ? '"0.0.0.0"' : '"::"'
+      } or to the group`,
+    );
+  }
   throw new Deno.errors.NotSupported(
     `${doing} on ${describe(found)}: the group is of ${
       group.family === "inet" ? "IPv4, the socket of IPv6 alone" : "IPv6, the socket of IPv4"

@@ -183,8 +183,15 @@ class GroupSender {
 
   async send(
     data: Uint8Array,
-    { interface: where, ...options }: WaitOptions & { interface?: InterfaceSelector | { all: true } } = {},
+    settings: WaitOptions & { interface?: InterfaceSelector | { all: true } } = {},
   ): Promise<number> {
+    object(settings, `${this.#doing()}: the options`, "an object");
+    const { interface: where, ...options } = settings;
+    if (where !== undefined && typeof where !== "string" && typeof where !== "number" && where?.all !== true) {
+      throw new TypeError(
+        `${this.#doing()}: the interface is ${shown(where)}, it must be a name, an index or an address`,
+      );
+    }
     if (typeof where === "object") {
       throw new Deno.errors.NotSupported(
         `${this.#doing()}: interface { all: true } is not possible yet; name the interface`,

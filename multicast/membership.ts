@@ -277,12 +277,8 @@ export class DenoMembership extends Ended implements Membership {
   }
 
   protected override async end(doing: string): Promise<void> {
-    for (const part of this.#parts) {
-      try {
-        await part.leave();
-      } catch (error) {
-        throw decorated(error, "setsockopt", doing);
-      }
-    }
+    const results = await Promise.allSettled(this.#parts.map((part) => part.leave()));
+    const failure = results.find((result) => result.status === "rejected");
+    if (failure !== undefined) throw decorated(failure.reason, "setsockopt", doing);
   }
 }

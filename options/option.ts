@@ -1,6 +1,6 @@
 // What an option is to a user: facts, get, set, to; and how one that is not listed is defined.
 // The listed ones stand by level in socket.ts, ip.ts, ...; their numbers in internal/sockopt.ts; the calls in internal/option_call.ts.
-import { object, shown } from "../internal/argument.ts";
+import { integer, object, shown } from "../internal/argument.ts";
 import type { CodecValues, OptionCodec } from "../internal/codec.ts";
 import type { HasDescriptor } from "../internal/descriptor.ts";
 import {
@@ -296,9 +296,8 @@ export function defineOption(
   if (typeof name !== "string" || name === "") throw new TypeError(`${doing}: the name must be text that is not empty`);
   for (const [system, code] of Object.entries(object(codes, `${doing}: codes`, "an object of numbers by system"))) {
     const { level, name: number } = object(code, `${doing}: codes.${system}`, "{ level, name }");
-    if (!Number.isInteger(level) || !Number.isInteger(number)) {
-      throw new TypeError(`${doing}: level and name of codes.${system} must be whole numbers`);
-    }
+    integer(level, `${doing}: codes.${system}.level`, -(2 ** 31), 2 ** 31 - 1);
+    integer(number, `${doing}: codes.${system}.name`, -(2 ** 31), 2 ** 31 - 1);
   }
   if (!["get", "set", "both"].includes(access)) {
     throw new TypeError(`${doing}: access is ${shown(access)}, it must be "get", "set" or "both"`);
@@ -315,12 +314,14 @@ export function defineOption(
   ) {
     throw new TypeError(`${doing}: codec is ${shown(codec)}, it must be one of ${NAMED.join(", ")} or an OptionCodec`);
   }
+  if (typeof codec !== "string") integer(codec.byteLength, `${doing}: codec.byteLength`, 0, 2 ** 20);
   const own = Object.freeze({ ...codes });
   const spec = (): OptionSpec => ({
     name,
     code: (OS === null ? undefined : own[OS]) ?? null,
     codec: (typeof codec === "string" ? codecNamed(codec) : codec) as OptionCodec<unknown>,
     checkable: true,
+    foreign: typeof codec !== "string",
     access,
     when,
     exact: false,

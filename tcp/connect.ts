@@ -26,7 +26,6 @@ export interface ConnectTcpOptions extends TcpOptions {
 }
 
 /** What cannot be a name. A mistake costs nothing: a noted descriptor is verified. */
-const LITERAL = /^[\d.]+$|:/;
 
 /** The longest time that a timer takes; above, it fires at once. */
 const LONGEST = 0x7fff_ffff;
@@ -102,8 +101,7 @@ export async function connectTcp(options: ConnectTcpOptions): Promise<Deno.TcpCo
   const until = limit === null ? signal : limit.signal;
   let conn: Deno.TcpConn;
   try {
-    // Deno makes the socket of a literal address at once, that of a name after the lookup.
-    const hint = LITERAL.test(hostname) ? lowestFree() : -1;
+    const hint = lowestFree();
     conn = await Deno.connect(until === undefined ? { hostname, port } : { hostname, port, signal: until });
     note(conn, hint);
   } catch (error) {

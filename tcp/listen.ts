@@ -116,7 +116,8 @@ export function listenTcp(options: ListenTcpOptions): TcpListener {
   const { hostname, port, backlog, reusePort, signal, steps, doing } = checked(options);
   openFor(steps, doing);
   signal?.throwIfAborted();
-  const hint = parseIp(hostname) === null ? -1 : lowestFree();
+  // Those that share an address are told apart by the hint alone.
+  const hint = parseIp(hostname) === null ? -1 : lowestFree(reusePort);
   let listener: TcpListener;
   try {
     listener = Deno.listen({
@@ -224,16 +225,16 @@ function carry(listener: TcpListener, carried: Carried): void {
   const accept = listener.accept;
   own(listener, "accept", async function (): Promise<Deno.TcpConn> {
     for (;;) {
-      const conn = await accept.call(listener).catch(unlessReset);
+      const conn = await accept.call(listener).catch((error) => unlessReset(error, listener.addr));
       if (conn !== null && made(conn, carried)) return conn;
     }
   });
 }
 
 /** Deno's accept fails when the connection it took was reset before it could ask who the peer is. */
-function unlessReset(error: unknown): null {
+function unlessReset(error: unknown, { hostname, port }: Deno.NetAddr): null {
   if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) return null;
-  throw error;
+  throw decorated(error, "accept", `Cannot accept on ${showPlace("tcp", hostname, port)}`, remedies(port));
 }
 
 /** Applies the steps to a new connection; false when it was closed, as its peer had gone. */

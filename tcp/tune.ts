@@ -15,8 +15,8 @@ const DOING = "Cannot tune a TCP socket";
  *
  * Takes connections and listeners of Deno, TLS ones included, sockets and servers of `node:net` (and so of `node:http`
  * and `node:tls`), and a running `Deno.serve`: that is its listener and all its connections that are open now. On Linux
- * connections that come later have what the listener has; a listener of `listenTcp` with options gives it to them on
- * every system.
+ * connections that come later have what the listener has, but for `SO_PRIORITY` and `SO_INCOMING_CPU`; a listener of
+ * `listenTcp` with options gives all of it to them on every system.
  *
  * All arguments are checked before anything is set. The settings are set in the order of {@linkcode TcpOptions}; if one
  * fails, those after it are not set, and the error names it. Requires `--allow-ffi`.

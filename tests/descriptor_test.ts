@@ -516,3 +516,73 @@ test("an accepted connection that its peer has reset is found as long as it is o
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
+
+test("an object of this library is closed when its number belongs to another socket", { ffi: true }, () => {
+  const first = Deno.listen(LOCAL);
+  const object = { [DESCRIPTOR]: descriptorOf(first, "Cannot test").fd };
+  assertEquals(SO_COOKIE.get(object), SO_COOKIE.get(first));
+  first.close();
+  const successors: Deno.Listener[] = [];
+  try {
+    while (!successors.some((one) => descriptorOf(one, "Cannot test").fd === object[DESCRIPTOR])) {
+      assert(successors.length < 200, "the number was never used again");
+      successors.push(Deno.listen(LOCAL));
+    }
+    assertThrows(() => SO_KEEPALIVE.set(object, true), Deno.errors.BadResource, "the socket is closed");
+  } finally {
+    for (const one of successors) one.close();
+  }
+});
+
+test("a number that is none is refused before the kernel sees it", { ffi: true }, () => {
+  for (const fd of [NaN, 1.5, 2 ** 32 + 5]) {
+    assertThrows(() => SO_COOKIE.get({ [DESCRIPTOR]: fd }), RangeError, `the descriptor is ${fd}`);
+  }
+  assertThrows(() => SO_COOKIE.get({ [DESCRIPTOR]: -1 }), Deno.errors.BadResource, "the socket is closed");
+});
+
+/** What a program of its own prints, run by a shell that prepares for it. */
+async function shell(prepare: string, program: string): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/program.ts`, program);
+    const { stdout, stderr } = await new Deno.Command("sh", {
+      args: [
+        "-c",
+        `${prepare}; exec "$0" run -A --no-check --config "$1" "$2"`,
+        Deno.execPath(),
+        CONFIG,
+        `${folder}/program.ts`,
+      ],
+      env: { NO_COLOR: "1" },
+    }).output();
+    return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+const CONFIG = new URL("../deno.json", import.meta.url).pathname;
+const MOD = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
+const SHELL = { ffi: true, run: ["sh"], read: true, write: true, linux: true } as const;
+
+test("a socket is found where few descriptors are allowed", SHELL, async () => {
+  const out = await shell(
+    "ulimit -n 200",
+    `import { SO_TYPE } from ${MOD};
+    console.log(SO_TYPE.get(Deno.listen({ hostname: "127.0.0.1", port: 0 })));
+    Deno.exit();`,
+  );
+  assertEquals(out, "1\n");
+});
+
+test("sockets of this library that share an address are told apart, whatever was touched before", SHELL, async () => {
+  const out = await shell(
+    ":",
+    `import { bindUdp, SO_COOKIE } from ${MOD};
+    const first = bindUdp({ hostname: "127.0.0.1", reuseAddress: true });
+    const second = bindUdp({ hostname: "127.0.0.1", reuseAddress: true, port: first.addr.port });
+    console.log(SO_COOKIE.get(first) !== SO_COOKIE.get(second));
+    Deno.exit();`,
+  );
+  assertEquals(out, "true\n");
+});

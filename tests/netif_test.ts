@@ -193,7 +193,7 @@ test("listInterfaces() and byte order hold for a link-local address, in a namesp
   ffi: true,
   root: true,
   linux: true,
-  run: ["ip", "deno"],
+  run: ["ip"],
 }, async () => {
   const { withPair } = await import("./multicast/namespace.ts");
   await withPair(async (left) => {

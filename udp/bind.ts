@@ -55,6 +55,17 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   "multicast.loopback": ["IP_MULTICAST_LOOP", "IPV6_MULTICAST_LOOP"],
 };
 
+/** Each of these adds to what there is. */
+const REPEATABLE: ReadonlySet<string> = new Set([
+  "IP_ADD_MEMBERSHIP",
+  "IP_ADD_SOURCE_MEMBERSHIP",
+  "IP_BLOCK_SOURCE",
+  "IPV6_JOIN_GROUP",
+  "MCAST_JOIN_GROUP",
+  "MCAST_JOIN_SOURCE_GROUP",
+  "MCAST_BLOCK_SOURCE",
+]);
+
 const BIND_REMEDIES: Readonly<Record<string, string>> = {
   EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE",
   EADDRINUSE: "another socket has the address; to share it both must say `reuseAddress: true`",
@@ -128,7 +139,8 @@ function listen(
   options: { hostname: string; port: number; reuseAddress: boolean; loopback: boolean },
   doing: string,
 ): DenoDatagramConn {
-  const hint = lowestFree();
+  // Those that share an address are told apart by the hint alone.
+  const hint = lowestFree(options.reuseAddress);
   let inner: DenoDatagramConn;
   try {
     inner = Deno.listenDatagram({ transport: "udp", ...options }) as DenoDatagramConn;
@@ -239,6 +251,9 @@ function settingsOf(options: BindUdpOptions<DatagramField>, doing: string): read
   for (const setting of settings) {
     if (typeof setting?.apply !== "function" || typeof setting.name !== "string") {
       throw new TypeError(`${doing}: options has ${shown(setting)}, it must have what to() of an option returns`);
+    }
+    if (!REPEATABLE.has(setting.name) && settings.some((other) => other !== setting && other.name === setting.name)) {
+      throw new TypeError(`${doing}: options has ${setting.name} twice, it must be there once`);
     }
     for (const [field, names] of Object.entries(NAMES)) {
       if (names.includes(setting.name) && fields.get(field) !== undefined) {

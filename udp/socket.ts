@@ -201,6 +201,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
     if (buffer !== undefined && !(buffer instanceof Uint8Array)) {
       throw new TypeError(`${doing}: the buffer is ${shown(buffer)}, it must be a Uint8Array`);
     }
+    if (buffer !== undefined && isDetached(buffer)) throw detached(doing);
     const signal = signalOf(options, doing);
     if (this.#closed) throw isClosed(doing);
     return await new Promise<Received>((resolve, reject) => this.#wait(buffer, signal, resolve, reject));
@@ -214,9 +215,10 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
   ): void {
     const waiter: Waiter = { buffer, resolve, reject };
     if (this.#kept !== null) {
-      const [data, from] = this.#kept;
+      const kept = this.#kept;
       this.#kept = null;
-      return this.#give(waiter, data, from);
+      if (!this.#give(waiter, ...kept)) this.#kept = kept;
+      return;
     }
     if (signal !== undefined) {
       const abort = () => {
@@ -245,9 +247,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
       this.#inner.receive(this.#room).then(
         ([data, from]) => {
           this.#pending = false;
-          const waiter = this.#waiters.shift();
-          if (waiter === undefined) this.#kept = [data, from];
-          else this.#give(waiter, data, from);
+          this.#deliver(data, from);
           this.#pump();
         },
         (error) => {
@@ -270,23 +270,33 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
     else this.#inner.unref();
   }
 
-  #give(waiter: Waiter, data: Uint8Array<ArrayBuffer>, from: Deno.Addr): void {
+  /** Gives a datagram to the first call that can take it, or keeps it for the next; it lies in the room. */
+  #deliver(data: Uint8Array<ArrayBuffer>, from: Deno.Addr): void {
+    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
+      if (this.#give(waiter, data, from)) return;
+    }
+    this.#kept = [data, from];
+  }
+
+  /** Settles a call with a datagram; false when the call is settled without it. */
+  #give(waiter: Waiter, data: Uint8Array<ArrayBuffer>, from: Deno.Addr): boolean {
     const remoteAddr = this.#remote(from as Deno.NetAddr);
     const buffer = waiter.buffer ?? new Uint8Array(data.byteLength);
+    if (isDetached(buffer)) {
+      waiter.reject(detached(`Cannot receive on ${this.#name()}`));
+      return false;
+    }
     if (data.byteLength > buffer.byteLength) {
-      return waiter.reject(tooLong(
+      waiter.reject(tooLong(
         "recvfrom",
         `Cannot receive on ${this.#name()}`,
         `the datagram from ${showAddress(remoteAddr)} has ${data.byteLength} bytes, the buffer ${buffer.byteLength}`,
       ));
+      return true;
     }
-    try {
-      buffer.set(data);
-    } catch (error) {
-      // The buffer went to another thread meanwhile.
-      return waiter.reject(error);
-    }
+    buffer.set(data);
     waiter.resolve([buffer.subarray(0, data.byteLength) as Uint8Array<ArrayBuffer>, remoteAddr]);
+    return true;
   }
 
   #remote({ hostname, port }: Deno.NetAddr): UdpAddress {
@@ -499,6 +509,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * ```
    */
   async joinMulticastV4(address: string, networkInterface: string): Promise<Deno.MulticastV4Membership> {
+    if (this.#closed) throw isClosed(`Cannot join group ${shown(address)}`);
     return await joinV4(this.#inner, address, networkInterface);
   }
 
@@ -512,6 +523,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * @throws {Deno.errors.BadResource} The socket is closed.
    */
   async joinMulticastV6(address: string, networkInterface: number): Promise<Deno.MulticastV6Membership> {
+    if (this.#closed) throw isClosed(`Cannot join group ${shown(address)}`);
     return await joinV6(this.#inner, address, networkInterface);
   }
 
@@ -645,6 +657,15 @@ async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promis
 function tooLong(syscall: string, doing: string, why: string): Error {
   const error = new Error(`${doing}: EMSGSIZE (message too long); ${why}`);
   return Object.assign(error, { code: "EMSGSIZE", errno: errnoNumber("EMSGSIZE"), syscall });
+}
+
+/** Whether the memory of a buffer went elsewhere, to another thread for one. */
+function isDetached(buffer: Uint8Array): boolean {
+  return buffer.buffer instanceof ArrayBuffer && buffer.buffer.detached;
+}
+
+function detached(doing: string): TypeError {
+  return new TypeError(`${doing}: the buffer is detached, it must be one that still has its memory`);
 }
 
 function isClosed(doing: string): Deno.errors.BadResource {

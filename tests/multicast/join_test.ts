@@ -311,3 +311,17 @@ test("joinGroup() sees memberships that were made by option as well", KERNEL, as
   const error = await assertRejects(() => joinGroup(socket, options)) as SystemError;
   assertEquals(error.code, "EADDRINUSE");
 });
+
+test("joinGroup() refuses a socket that is bound to an address of one machine, as it would never hear the group", {
+  ffi: true,
+}, async () => {
+  using socket = bindUdp({ hostname: "127.0.0.1" });
+  await assertRejects(
+    () => joinGroup(socket, { group: "239.0.7.3", interface: "127.0.0.1" }),
+    Deno.errors.NotSupported,
+    'the socket hears its own address alone; bind it to "0.0.0.0" or to the group',
+  );
+  using group = bindUdp({ hostname: "239.0.7.3" });
+  await using membership = await joinGroup(group, { group: "239.0.7.3", interface: "127.0.0.1" });
+  assertEquals(membership.interfaces, ["lo"]);
+});

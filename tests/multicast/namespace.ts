@@ -5,7 +5,7 @@ import type { Needs } from "../needs.ts";
 import { type Program, runArguments, script, start } from "../udp/other_program.ts";
 
 /** What namespaces need. */
-export const NAMESPACES: Needs = { root: true, linux: true, ffi: true, run: ["ip", "deno", "python3"] };
+export const NAMESPACES: Needs = { root: true, linux: true, ffi: true, run: ["ip", "python3"] };
 
 async function command(program: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(program, { args }).output();
@@ -30,7 +30,11 @@ export class Namespace {
 
   /** Starts lines that use the library; see `script`. */
   start(code: string): Program {
-    return start("ip", ["netns", "exec", this.#name, "deno", ...runArguments(["-A", "--unstable-net"])], script(code));
+    return start(
+      "ip",
+      ["netns", "exec", this.#name, Deno.execPath(), ...runArguments(["-A", "--unstable-net"])],
+      script(code),
+    );
   }
 
   /** Runs them to their end and tells what they printed. */

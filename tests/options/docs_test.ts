@@ -177,9 +177,9 @@ function undocumented(nodes: readonly DocNode[], prefix: string): string[] {
 for (const room of ["options", "tcp", "udp", "multicast"]) {
   test(
     `everything that ${room}/mod.ts exports has a doc, members too`,
-    { read: true, run: ["deno"], env: true },
+    { read: true, run: [], env: true },
     async () => {
-      const { success, stdout, stderr } = await new Deno.Command("deno", {
+      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["doc", "--json", pathOf(`${room}/mod.ts`).href],
         cwd: pathOf("."),
       }).output();

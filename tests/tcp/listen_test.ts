@@ -418,14 +418,14 @@ test("listenTcp() says who may listen below port 1024", {
   ...OTHER_PROGRAM,
   root: true,
   linux: true,
-  run: ["deno", "setpriv"],
+  run: ["setpriv"],
 }, async () => {
   const module = import.meta.resolve("../../tcp/mod.ts");
   const { stdout, stderr } = await new Deno.Command("setpriv", {
     args: [
       "--inh-caps=-net_bind_service",
       "--bounding-set=-net_bind_service",
-      "deno",
+      Deno.execPath(),
       "eval",
       "--no-config",
       "--no-lock",

@@ -3,7 +3,7 @@
 import type { Needs } from "../needs.ts";
 
 /** What running another program needs. */
-export const OTHER_PROGRAM: Needs = { run: ["deno"] };
+export const OTHER_PROGRAM: Needs = { run: [] };
 
 /**
  * Runs code with `deno run --no-prompt` and these flags, without this project's configuration, and tells its exit code
@@ -12,7 +12,7 @@ export const OTHER_PROGRAM: Needs = { run: ["deno"] };
 export async function runWith(flags: readonly string[], code: string): Promise<{ code: number; output: string }> {
   const tcp = import.meta.resolve("../../tcp/mod.ts");
   const options = import.meta.resolve("../../options/mod.ts");
-  const child = new Deno.Command("deno", {
+  const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--no-config", "--no-lock", "--quiet", ...flags, "-"],
     env: { NO_COLOR: "1" },
     stdin: "piped",

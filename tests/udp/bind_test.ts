@@ -2,6 +2,7 @@
 // What the socket then does: socket_test.ts.
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
+  IP_ADD_MEMBERSHIP,
   IP_FREEBIND,
   IP_MULTICAST_IF,
   IP_MULTICAST_LOOP,
@@ -165,11 +166,11 @@ test("bindUdp() explains other refusals of the system", { linux: true }, () => {
 
 test(
   "bindUdp() on a low port without the privilege names it",
-  { linux: true, root: true, run: ["setpriv", "deno"] },
+  { linux: true, root: true, run: ["setpriv"] },
   async () => {
     const deno = ["run", "--no-prompt", "--no-config", "--no-lock", "--quiet", "--unstable-net", "--allow-net", "-"];
     const child = new Deno.Command("setpriv", {
-      args: ["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service", "deno", ...deno],
+      args: ["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service", Deno.execPath(), ...deno],
       stdin: "piped",
       stdout: "piped",
       env: { NO_COLOR: "1" },
@@ -427,4 +428,12 @@ test("UDP_GRO.set() is refused on a UdpSocket, whose datagrams it would glue", {
   using socket = bindUdp({ hostname: "127.0.0.1" });
   assertThrows(() => UDP_GRO.set(socket, true), Deno.errors.NotSupported, "it would glue datagrams together");
   assertEquals(UDP_GRO.get(socket), false);
+});
+
+test("bindUdp({ options }) takes an option once, and a membership as often as there are groups", { ffi: true }, () => {
+  const twice = { hostname: "127.0.0.1", options: [IP_TTL.to(3), IP_TTL.to(4)] };
+  assertThrows(() => bindUdp(twice), TypeError, "options has IP_TTL twice, it must be there once");
+  using _socket = bindUdp({
+    options: ["239.0.7.1", "239.0.7.2"].map((group) => IP_ADD_MEMBERSHIP.to({ group, interface: "127.0.0.1" })),
+  });
 });

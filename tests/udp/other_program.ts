@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Needs } from "../needs.ts";
 
 /** What running another program needs. */
-export const OTHER_PROGRAM: Needs = { run: ["deno"] };
+export const OTHER_PROGRAM: Needs = { run: [] };
 
 const decoder = new TextDecoder();
 
@@ -84,6 +84,6 @@ export function script(code: string): string {
 
 /** Runs code with `deno run --no-prompt` and these flags alone, and tells what it printed. */
 export async function runWith(flags: readonly string[], code: string): Promise<string> {
-  await using program = start("deno", runArguments(flags), script(code));
+  await using program = start(Deno.execPath(), runArguments(flags), script(code));
   return (await program.rest()).join("\n");
 }

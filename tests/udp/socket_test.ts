@@ -79,9 +79,11 @@ test("UdpSocket.receive() rejects when the buffer was transferred while it waite
   const buffer = new Uint8Array(10);
   const waiting = socket.receive(buffer);
   structuredClone(buffer.buffer, { transfer: [buffer.buffer] });
+  const next = socket.receive();
   await socket.send(bytes("hello"), socket.addr);
-  const error = await assertRejects(() => waiting) as SystemError;
-  assertEquals(error.code, "EMSGSIZE");
+  await assertRejects(() => waiting, TypeError, "the buffer is detached");
+  assertEquals(text((await next)[0]), "hello", "the datagram goes to the next call");
+  await assertRejects(() => socket.receive(buffer), TypeError, "the buffer is detached");
 });
 
 test("UdpSocket.receive() hands a datagram to the next call after an abort", {}, async () => {
@@ -471,4 +473,12 @@ test("UdpSocket can be given to any option", { ffi: true, linux: true }, () => {
   using socket = bind();
   assertEquals(IP_MULTICAST_ALL.set(socket, false), false);
   assertEquals(IP_MULTICAST_ALL.get(socket), false);
+});
+
+test("UdpSocket.joinMulticastV4() and joinMulticastV6() on a closed socket say so", {}, async () => {
+  const socket = bind();
+  socket.close();
+  const { BadResource } = Deno.errors;
+  await assertRejects(() => socket.joinMulticastV4("239.0.7.1", LOCAL), BadResource, "the socket is closed");
+  await assertRejects(() => socket.joinMulticastV6("ff02::1", 1), BadResource, "the socket is closed");
 });
