@@ -89,7 +89,8 @@ export interface WritableOption<T> extends OptionFacts {
   /**
    * The option with a value, for the `options` of `connectTcp`, `listenTcp` and `bindUdp`.
    *
-   * @param value The value, in C's unit. It is checked here; whether an interface exists is asked when it is applied.
+   * @param value The value, in C's unit. It is checked here, but for what only the kernel can tell (interfaces, and
+   * the requests and filters that name them): that is checked when it is applied.
    * @returns The setting.
    * @throws {TypeError} The value is of a wrong kind.
    * @throws {RangeError} The value is out of range.
@@ -315,7 +316,9 @@ export function defineOption(
     throw new TypeError(`${doing}: codec is ${shown(codec)}, it must be one of ${NAMED.join(", ")} or an OptionCodec`);
   }
   if (typeof codec !== "string") integer(codec.byteLength, `${doing}: codec.byteLength`, 0, 2 ** 20);
-  const own = Object.freeze({ ...codes });
+  // A copy: what was checked stays so.
+  const copies = Object.entries(codes).map(([system, { level, name }]) => [system, Object.freeze({ level, name })]);
+  const own: Codes = Object.freeze(Object.fromEntries(copies));
   const spec = (): OptionSpec => ({
     name,
     code: (OS === null ? undefined : own[OS]) ?? null,

@@ -25,8 +25,6 @@ export interface ConnectTcpOptions extends TcpOptions {
   timeout?: number;
 }
 
-/** What cannot be a name. A mistake costs nothing: a noted descriptor is verified. */
-
 /** The longest time that a timer takes; above, it fires at once. */
 const LONGEST = 0x7fff_ffff;
 
