@@ -12,7 +12,7 @@ export interface Row {
 }
 
 /** What must be reached: by the median of the figures, or of their ratios to the peer's in the same round. */
-export type Limit = { readonly atMost: number } | { readonly ratioAtLeast: number };
+export type Limit = { readonly atMost: number } | { readonly ratioAtLeast: number } | { readonly ratioAtMost: number };
 
 /** The answer to one question. */
 export interface Table {
@@ -91,6 +91,8 @@ function cells({ what, values, unit, peer, limit }: Row): string[] {
 function verdict(limit: Limit, measured: number, ratio: number | undefined): string {
   const [words, reached] = "atMost" in limit
     ? [`at most ${limit.atMost}`, measured <= limit.atMost]
+    : "ratioAtMost" in limit
+    ? [`ratio at most ${limit.ratioAtMost}`, ratio !== undefined && ratio <= limit.ratioAtMost]
     : [`ratio at least ${limit.ratioAtLeast}`, ratio !== undefined && ratio >= limit.ratioAtLeast];
   return `${words}: ${reached ? "reached" : "missed"}`;
 }

@@ -18,6 +18,7 @@ export const CONSTANTS = {
   AF_INET6:                [10,     30,     23],
   AF_NETLINK:              [16,     no,     no],
   AF_PACKET:               [17,     no,     no],
+  AF_BLUETOOTH:            [31,     no,     no],
   AF_VSOCK:                [40,     40,     no],
   AF_LINK:                 [no,     18,     33],
 
@@ -122,6 +123,7 @@ export const CONSTANTS = {
   F_SETFL:                 [4,      4,      no],
   F_SETFD:                 [2,      2,      no],
   FD_CLOEXEC:              [1,      1,      no],
+  F_DUPFD_CLOEXEC:         [1030,   67,     no],
   O_NONBLOCK:              [0x800,  0x4,    no],
 
   // Flags of an interface
@@ -214,11 +216,15 @@ export const CONSTANTS = {
   EAI_FAMILY:              [-6,     5,      10047],
   EAI_SOCKTYPE:            [-7,     10,     10044],
   EAI_SERVICE:             [-8,     9,      10109],
+  EAI_ADDRFAMILY:          [-9,     no,     no],
+  EAI_NODATA:              [-5,     7,      11004],
   EAI_MEMORY:              [-10,    6,      8],
   EAI_SYSTEM:              [-11,    11,     no],
   EAI_OVERFLOW:            [-12,    14,     no],
 
   // ioctl requests
+  FIONREAD:                [0x541b, 0x4004667f, 0x4004667f],
+  SIOCOUTQ:                [0x5411, no,     no],
   SIOCGIFFLAGS:            [0x8913, 0xc0206911, no],
   SIOCGIFMTU:              [0x8921, 0xc0206933, no],
   IOCTL_VM_SOCKETS_GET_LOCAL_CID: [0x7b9, 0x400473d1, no],

@@ -32,6 +32,9 @@ export interface HasDescriptor {
   readonly [DESCRIPTOR]: number;
 }
 
+/** Where an object of this library keeps the milliseconds that its calls wait, which SO_RCVTIMEO and SO_SNDTIMEO are then. */
+export const TIMEOUTS: unique symbol = Symbol("@berkeley/sockets timeouts");
+
 /** Where an object of this library lists the options that would break it, each with the reason and what to do instead. */
 export const REFUSED: unique symbol = Symbol("@berkeley/sockets refused options");
 
@@ -41,6 +44,8 @@ export interface Descriptor {
   /** The identity of the socket: the two halves of its cookie. */
   readonly low: number;
   readonly high: number;
+  /** Of MPTCP, whose connections have the cookie of the listener that accepted them: which peer it has; 0 for none. */
+  readonly peer: number;
   /** AF_, SOCK_ and IPPROTO_ numbers of this system. */
   readonly family: number;
   readonly type: number;
@@ -76,6 +81,7 @@ interface Numbers {
   readonly stream: number;
   readonly dgram: number;
   readonly tcp: number;
+  readonly mptcp: number | null;
   readonly noDelay: number;
 }
 let numbers: Numbers | undefined;
@@ -102,6 +108,7 @@ function kernel(doing: string): Numbers {
     stream: constant("SOCK_STREAM", os),
     dgram: constant("SOCK_DGRAM", os),
     tcp: constant("IPPROTO_TCP", os),
+    mptcp: CONSTANTS.IPPROTO_MPTCP[os === "linux" ? 0 : 1],
     noDelay: SOCKOPT.TCP_NODELAY[option],
   };
 }
@@ -131,7 +138,16 @@ function hashOf(bytes: Bytes, hash: number): number {
 }
 
 function isStill(k: Numbers, found: Descriptor): boolean {
-  return identify(k, found.fd) && cookieWords[0] === found.low && cookieWords[1] === found.high;
+  if (!identify(k, found.fd) || cookieWords[0] !== found.low || cookieWords[1] !== found.high) return false;
+  if (found.peer === 0) return true;
+  // A connection may lose its peer, and never gets another.
+  const peer = peerOf(k, found.fd);
+  return peer === 0 || peer === found.peer;
+}
+
+/** A number that stands for the peer, 0 when there is none. */
+function peerOf(k: Numbers, fd: number): number {
+  return hasPeer(k, fd) ? hashOf(name.subarray(0, length[0]), 0x811c9dc5) || 1 : 0;
 }
 
 function ask(k: Numbers, fd: number, option: number): number | null {
@@ -140,6 +156,10 @@ function ask(k: Numbers, fd: number, option: number): number | null {
 
 /** Looks at a descriptor; null when it is no open socket. */
 function look(k: Numbers, fd: number): Descriptor | null {
+  // The identity first: what another socket answers, that took the number meanwhile, then has that of a closed one.
+  if (!identify(k, fd)) return null;
+  const low = cookieWords[0]!;
+  const high = cookieWords[1]!;
   const type = ask(k, fd, k.type);
   if (type === null) return null;
   let family = k.domain === null ? null : ask(k, fd, k.domain);
@@ -148,8 +168,8 @@ function look(k: Numbers, fd: number): Descriptor | null {
     family = familyOf(name, k.os);
   }
   const protocol = k.protocol === null ? usualProtocol(k, family, type) : ask(k, fd, k.protocol);
-  if (protocol === null || !identify(k, fd)) return null;
-  return { fd, low: cookieWords[0]!, high: cookieWords[1]!, family, type, protocol };
+  if (protocol === null) return null;
+  return { fd, low, high, peer: protocol === k.mptcp ? peerOf(k, fd) : 0, family, type, protocol };
 }
 
 /** macOS cannot be asked for the protocol: streams of the Internet are TCP, datagrams UDP. */
@@ -203,11 +223,12 @@ function closed(doing: string): Deno.errors.BadResource {
  */
 export function descriptorOf(socket: object, doing: string): Descriptor {
   const k = numbers ?? kernel(doing);
-  const found = held.get(socket);
   if (DESCRIPTOR in socket) {
     const fd = numberOf(socket as HasDescriptor, doing);
-    if (found !== undefined && found.fd === fd) {
-      if (isStill(k, found)) return found;
+    // What was listed notes itself when it is asked.
+    const noted = held.get(socket);
+    if (noted !== undefined && noted.fd === fd) {
+      if (isStill(k, noted)) return noted;
       throw closed(doing);
     }
     const seen = look(k, fd);
@@ -215,6 +236,7 @@ export function descriptorOf(socket: object, doing: string): Descriptor {
     held.set(socket, seen);
     return seen;
   }
+  const found = held.get(socket);
   if (found !== undefined) {
     if (isStill(k, found)) return found;
     throw closed(doing);
@@ -355,16 +377,58 @@ const CHUNK = 256;
 /** Searches the process's descriptors; duplicates of one socket are folded. */
 function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descriptor[] {
   const result: Descriptor[] = [];
+  const unique = !all && wanted.local !== null && wanted.remote !== null && "ip" in wanted.local &&
+    "ip" in wanted.remote;
+  scan(k, doing, () => unique && result.length > 0 ? GAP : WIDE_GAP, (fd) => {
+    if (!fits(k, fd, wanted)) return;
+    const seen = look(k, fd);
+    if (seen !== null && !result.some((one) => isSame(one, seen))) result.push(seen);
+  });
+  return result;
+}
+
+/**
+ * Every socket of the process, of whatever thread, in the order of their descriptors; of the duplicates of one the first.
+ *
+ * @param preferred Descriptors to be taken before others of the same socket.
+ * @param doing The beginning of messages.
+ */
+export function everySocket(preferred: ReadonlySet<number>, doing: string): Descriptor[] {
+  const k = kernel(doing);
+  const result = new Map<number, Descriptor>();
+  scan(k, doing, () => WIDE_GAP, (fd) => {
+    const seen = look(k, fd);
+    if (seen === null) return;
+    // By one half of the cookie; sockets that share it take the next free place.
+    let key = seen.low;
+    for (let other; (other = result.get(key)) !== undefined && !isSame(other, seen);) key++;
+    const twin = result.get(key);
+    if (twin === undefined || (preferred.has(fd) && !preferred.has(twin.fd))) result.set(key, seen);
+  });
+  return [...result.values()];
+}
+
+function isSame(one: Descriptor, other: Descriptor): boolean {
+  return one.low === other.low && one.high === other.high && one.peer === other.peer;
+}
+
+/** The number of a socket that was seen, from now on that of this object; BadResource once it is closed. */
+export function heldBy(object: HasDescriptor, found: Descriptor): number {
+  if (!isStill(kernel("Cannot use a socket"), found)) throw closed("Cannot use a socket");
+  held.set(object, found);
+  return found.fd;
+}
+
+/** Visits every open descriptor, lowest first, until so many closed ones come in a row. */
+function scan(k: Numbers, doing: string, gap: () => number, visit: (fd: number) => void): void {
   const { size, fields } = LAYOUT.pollfd[k.os];
   const fds = new Uint8Array(CHUNK * size);
   const view = new DataView(fds.buffer);
   const invalid = constant("POLLNVAL", k.os);
   const limit = k.c.limit();
-  const unique = !all && wanted.local !== null && wanted.remote !== null && "ip" in wanted.local &&
-    "ip" in wanted.remote;
   let lastOpen = 0;
   for (let first = 0; first < limit; first += CHUNK) {
-    if (first - lastOpen > (unique && result.length > 0 ? GAP : WIDE_GAP)) break;
+    if (first - lastOpen > gap()) break;
     // poll(2) takes no more entries than the process may have descriptors.
     const count = Math.min(CHUNK, limit - first);
     for (let i = 0; i < count; i++) view.setInt32(i * size + fields.fd[0], first + i, true);
@@ -372,12 +436,9 @@ function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descri
     for (let i = 0; i < count; i++) {
       if ((view.getInt16(i * size + fields.revents[0], true) & invalid) !== 0) continue;
       lastOpen = first + i;
-      if (!fits(k, first + i, wanted)) continue;
-      const seen = look(k, first + i);
-      if (seen !== null && !result.some((one) => one.low === seen.low && one.high === seen.high)) result.push(seen);
+      visit(first + i);
     }
   }
-  return result;
 }
 
 /** Whether a descriptor is a socket with the wanted addresses. The cheapest question comes first. */

@@ -131,6 +131,11 @@ export function errnoNumber(name: ErrnoName): number {
   return ERRNO[name][column()] ?? -1;
 }
 
+/** The number of the call that failed last, to be kept while other calls are made. */
+export function lastErrno(): number {
+  return saved[0]!;
+}
+
 /** Whether a call failed. */
 export function failed(result: number): boolean {
   return result < 0;
@@ -148,12 +153,15 @@ export function failedWith(name: ErrnoName): boolean {
  * @param doing The beginning of the message: `Cannot set IP_TOS on udp 127.0.0.1:53`.
  * @param remedies What to do about single errors, where it is known.
  */
-export function systemError(
-  syscall: string,
-  doing: string,
-  remedies?: Readonly<Partial<Record<ErrnoName, string>>>,
-): SystemError {
-  const errno = saved[0]!;
+export function systemError(syscall: string, doing: string, remedies?: Remedies): SystemError {
+  return systemErrorOf(saved[0]!, syscall, doing, remedies);
+}
+
+/** What to do about single errors. */
+export type Remedies = Readonly<Partial<Record<ErrnoName, string>>>;
+
+/** The error of a number that a call told otherwise, such as SO_ERROR. */
+export function systemErrorOf(errno: number, syscall: string, doing: string, remedies?: Remedies): SystemError {
   const code = errnoName(errno);
   const [, , , error, words] = code === undefined ? [0, 0, 0, null, "unknown error"] as const : ERRNO[code];
   const remedy = code === undefined ? undefined : remedies?.[code];
@@ -163,12 +171,7 @@ export function systemError(
 }
 
 /** The result of a call, or its error thrown. */
-export function check(
-  result: number,
-  syscall: string,
-  doing: string,
-  remedies?: Readonly<Partial<Record<ErrnoName, string>>>,
-): number {
+export function check(result: number, syscall: string, doing: string, remedies?: Remedies): number {
   if (failed(result)) throw systemError(syscall, doing, remedies);
   return result;
 }

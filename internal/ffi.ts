@@ -1,5 +1,6 @@
 // Opens the C library, at the first call that needs it; the only file that says Deno.dlopen.
 // Which symbols there are stands in libc_linux.ts and libc_darwin.ts; who may call them, in libc.ts.
+import { WAIT_SYMBOLS } from "./libc_linux.ts";
 import { OS, OS_NAME } from "./os.ts";
 
 /** What a refusal tells the user to do. */
@@ -53,17 +54,8 @@ export function notCapable(wanted: string): Deno.errors.NotCapable {
   );
 }
 
-/**
- * Opens the C library. The handle is closed at once: the symbols keep working (the process has its C library anyway),
- * and a test that runs with sanitizers does not find a library opened in its midst.
- *
- * @param symbols The symbols wanted.
- * @param wanted What for, as the beginning of a message: `Cannot read SO_ERROR`.
- */
-export function openLibc<const S extends Deno.ForeignLibraryInterface>(
-  symbols: S,
-  wanted: string,
-): Deno.DynamicLibrary<S>["symbols"] {
+/** Opens the C library; the caller closes the handle. */
+function open<const S extends Deno.ForeignLibraryInterface>(symbols: S, wanted: string): Deno.DynamicLibrary<S> {
   if (OS !== "linux" && OS !== "darwin") {
     throw new Deno.errors.NotSupported(
       `${wanted}: this library calls the C library on Linux and macOS, this is ${OS_NAME}`,
@@ -77,7 +69,7 @@ export function openLibc<const S extends Deno.ForeignLibraryInterface>(
   let reason: unknown;
   for (const name of names) {
     try {
-      return closedAtOnce(Deno.dlopen(name, symbols));
+      return Deno.dlopen(name, symbols);
     } catch (error) {
       reason = error;
     }
@@ -87,10 +79,38 @@ export function openLibc<const S extends Deno.ForeignLibraryInterface>(
   );
 }
 
-function closedAtOnce<S extends Deno.ForeignLibraryInterface>(
-  library: Deno.DynamicLibrary<S>,
+/**
+ * Opens the C library. The handle is closed at once: the symbols keep working (the process has its C library anyway),
+ * and a test that runs with sanitizers does not find a library opened in its midst.
+ *
+ * @param symbols The symbols wanted.
+ * @param wanted What for, as the beginning of a message: `Cannot read SO_ERROR`.
+ */
+export function openLibc<const S extends Deno.ForeignLibraryInterface>(
+  symbols: S,
+  wanted: string,
 ): Deno.DynamicLibrary<S>["symbols"] {
-  const symbols = library.symbols;
+  const library = open(symbols, wanted);
   library.close();
-  return symbols;
+  return library.symbols;
+}
+
+/** The calls that wait in a thread of the runtime's pool, while the handle is open. */
+export type Waits = Deno.DynamicLibrary<typeof WAIT_SYMBOLS>["symbols"];
+
+let waits: Deno.DynamicLibrary<typeof WAIT_SYMBOLS> | undefined;
+let waiting = 0;
+
+/** Takes the handle of the calls that wait: they need it open when they are called. To be given back. */
+export function takeWaits(wanted: string): Waits {
+  waits ??= open(WAIT_SYMBOLS, wanted);
+  waiting++;
+  return waits.symbols;
+}
+
+/** Gives the handle back; the last to do so closes it. Calls on their way survive. */
+export function giveWaits(): void {
+  if (--waiting > 0) return;
+  waits?.close();
+  waits = undefined;
 }

@@ -51,6 +51,13 @@ export function libc(wanted: string): Libc {
   return loaded ??= load(wanted);
 }
 
+/** Where the C library keeps errno of this thread, for the wrappers of libc_io.ts. */
+export function errnoAddress(wanted: string): bigint {
+  libc(wanted);
+  return where;
+}
+let where = 0n;
+
 /** The calls if the C library is open already. */
 export function libcIfOpen(): Libc | undefined {
   return loaded;
@@ -59,7 +66,7 @@ export function libcIfOpen(): Libc | undefined {
 function load(wanted: string): Libc {
   const linux = OS === "linux" ? openLibc(LINUX, wanted) : null;
   const c = linux ?? openLibc(DARWIN, wanted);
-  const where = c.errnoLocation();
+  const here = where = c.errnoLocation();
   const peek = c.memcpy;
   // A wrapper by hand for each symbol: nothing may run between the call and the reading of errno, not even the entry
   // of a function (V8 compiles and collects there), and a wrapper shared by several symbols would never be optimised.
@@ -70,39 +77,39 @@ function load(wanted: string): Libc {
     getsockopt(fd, level, name, value, length) {
       length[0] = value.byteLength;
       const result = getsockopt(fd, level, name, value, length);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     setsockopt(fd, level, name, value) {
       const result = setsockopt(fd, level, name, value, value.byteLength);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     getsockname(fd, address, length) {
       length[0] = address.byteLength;
       const result = getsockname(fd, address, length);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     getpeername(fd, address, length) {
       length[0] = address.byteLength;
       const result = getpeername(fd, address, length);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     socket(family, type, protocol) {
       const result = socket(family, type, protocol);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     dup(fd) {
       const result = dup(fd);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     close(fd) {
       const result = close(fd);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     limit() {
@@ -110,7 +117,7 @@ function load(wanted: string): Libc {
     },
     pollNow(fds) {
       const result = poll(fds, fds.byteLength >>> 3, 0);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     ifNameToIndex(name) {
@@ -121,7 +128,7 @@ function load(wanted: string): Libc {
     },
     getifaddrs(list) {
       const result = getifaddrs(list);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     freeifaddrs(list) {
@@ -130,7 +137,7 @@ function load(wanted: string): Libc {
     ioctl(fd, request, argument) {
       if (ioctl === undefined) return -1;
       const result = ioctl(fd, request, argument);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) peek(saved, here, 4);
       return result;
     },
     addressOf(buffer) {

@@ -3,7 +3,7 @@
 import { prefixed, shown } from "./argument.ts";
 import { ASKS_KERNEL, codecsOf, type CodecValues, type OptionCodec } from "./codec.ts";
 import { constant, type ConstantName } from "./constants.ts";
-import { addressOf, carries, describe, type Descriptor, descriptorOf, REFUSED } from "./descriptor.ts";
+import { addressOf, carries, describe, type Descriptor, descriptorOf, REFUSED, TIMEOUTS } from "./descriptor.ts";
 import { type ErrnoName, failed, type SystemError, systemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
@@ -22,6 +22,7 @@ import {
   type Stage,
   WHEN_ON,
 } from "./sockopt.ts";
+import type { Timeval } from "./values.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -80,8 +81,25 @@ export function specOf(name: OptionName): OptionSpec {
   };
 }
 
-/** Options that tell a blocking call how long to wait; on a socket that never blocks they would do nothing. */
-const BLOCKING_ONLY: ReadonlySet<string> = new Set<OptionName>(["SO_RCVTIMEO", "SO_SNDTIMEO"]);
+/** Options that tell a blocking call how long to wait, and the timeout that is the same; on a socket that never blocks they would do nothing. */
+const BLOCKING_ONLY: Readonly<Record<string, "receive" | "send">> = { SO_RCVTIMEO: "receive", SO_SNDTIMEO: "send" };
+
+interface Waits {
+  readonly [TIMEOUTS]: { receive?: number; send?: number };
+}
+
+/** The value of SO_RCVTIMEO or SO_SNDTIMEO on a socket whose calls wait by themselves. */
+function readTimeout(socket: Waits, kind: "receive" | "send"): Timeval {
+  const milliseconds = socket[TIMEOUTS][kind] ?? 0;
+  return { seconds: Math.floor(milliseconds / 1000), microseconds: milliseconds % 1000 * 1000 };
+}
+
+/** Sets it: rounded up to milliseconds, 0 for ever. */
+function writeTimeout(socket: Waits, kind: "receive" | "send", { seconds, microseconds }: Timeval): void {
+  const milliseconds = seconds * 1000 + Math.ceil(microseconds / 1000);
+  if (milliseconds === 0) delete socket[TIMEOUTS][kind];
+  else socket[TIMEOUTS][kind] = milliseconds;
+}
 
 /** Options that the kernel takes without a peer, and does nothing with. */
 const NEEDS_PEER: ReadonlySet<string> = new Set<OptionName>(["SO_CNX_ADVICE"]);
@@ -162,7 +180,8 @@ export function readOption(spec: OptionSpec, socket: object): unknown {
   const code = codeHere(spec, "getsockopt");
   if (spec.access === "set") throw new TypeError(`Cannot read ${spec.name}: it can only be written`);
   const found = locate(spec, socket, "getsockopt");
-  return readFrom(spec, code, found);
+  const timeout = BLOCKING_ONLY[spec.name];
+  return timeout === undefined ? readFrom(spec, code, found) : readTimeout(socket as Waits, timeout);
 }
 
 function readFrom(spec: OptionSpec, code: OptionCode, found: Descriptor): unknown {
@@ -183,6 +202,11 @@ export function writeOption(spec: OptionSpec, socket: object, value: unknown): u
   const checked = spec.checkable ? encode(spec, value) : null;
   const found = locate(spec, socket, "setsockopt");
   if (REFUSED in socket) checkRefused(spec, code, socket as Refusing, found);
+  const timeout = BLOCKING_ONLY[spec.name];
+  if (timeout !== undefined) {
+    writeTimeout(socket as Waits, timeout, value as Timeval);
+    return readTimeout(socket as Waits, timeout);
+  }
   if (spec.when !== "any") checkStage(spec, found);
   const level = LEVEL_FOLLOWS_GROUP.has(spec.name) ? levelOfGroup(spec, found, value) : code.level;
   const bytes = checked ?? encode(spec, value);
@@ -250,7 +274,7 @@ function locate(spec: OptionSpec, socket: object, call: "getsockopt" | "setsocko
   }
   const found = descriptorOf(socket, doing(spec, call));
   if (spec.scope !== "any" && !actsOn(numbersOf(spec.scope), found)) throw wrongSocket(spec, call, found);
-  if (BLOCKING_ONLY.has(spec.name)) {
+  if (spec.name in BLOCKING_ONLY && !(TIMEOUTS in socket)) {
     throw new Deno.errors.NotSupported(
       `${doing(spec, call)} on ${describe(found)}: the socket never blocks, so this would do nothing; ` +
         "use an AbortSignal with the call that waits",

@@ -31,8 +31,6 @@ function nodeHandle(object: object): { fd?: unknown } | null | undefined {
 export function resourceClosed(object: object): boolean {
   const rid = internalOf(object, "rid");
   if (typeof rid !== "number") return false;
-  // deno-lint-ignore no-explicit-any
-  const core = (Deno as any)[(Deno as any).internal]?.core;
   try {
     // Sockets cannot be read synchronously; only what is open gets as far as to say so.
     core?.readSync?.(rid, NOTHING);
@@ -43,3 +41,22 @@ export function resourceClosed(object: object): boolean {
 }
 
 const NOTHING = new Uint8Array(0);
+
+// deno-lint-ignore no-explicit-any
+const core = (Deno as any)[(Deno as any).internal]?.core;
+
+/** Whether a call that waits in a thread can be told not to keep the program alive. */
+export const canUnref: boolean = typeof core?.unrefOpPromise === "function" && typeof core?.refOpPromise === "function";
+
+/** The promise of a nonblocking call keeps the program alive no more. */
+export function unrefPromise(promise: Promise<unknown>): void {
+  if (canUnref) core.unrefOpPromise(promise);
+}
+
+/** It does again. */
+export function refPromise(promise: Promise<unknown>): void {
+  if (canUnref) core.refOpPromise(promise);
+}
+
+/** Whether this is a Worker. */
+export const IN_WORKER: boolean = "WorkerGlobalScope" in globalThis;

@@ -136,6 +136,8 @@ export function test(
     async fn(t) {
       const before = openSockets();
       await fn(t);
+      // The thread that waited for the test's sockets ends a moment after the last of them is closed.
+      await new Promise((resolve) => setTimeout(resolve, 2));
       if (before !== null) await assertNoneLeft(before);
     },
   });

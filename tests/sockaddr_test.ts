@@ -1,8 +1,10 @@
 // Addresses: text to bytes and back beside the C library's own functions, and struct sockaddr of the three systems.
-// Which interface a zone names: netif_test.ts. Addresses inside the structs of options: options/codec_test.ts.
+// Which interface a zone names: netif_test.ts. What the kernel makes of these bytes: socket/address_test.ts.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { OperatingSystem } from "../internal/os.ts";
 import {
+  encodeAddress,
+  encodeForNow,
   familyOf,
   formatIp,
   ipOf,
@@ -23,7 +25,12 @@ import { AF_INET, AF_INET6, AF_UNIX, ntop, pton, RAW, RawSocket, SOCK_DGRAM } fr
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const SYSTEMS: readonly OperatingSystem[] = ["linux", "darwin", "windows"];
-const ROUNDS = 100_000;
+/** SOCKETS_SOAK=1 takes all; the rest of the time a twentieth or less keeps each test below a second. */
+const SOAK = Deno.permissions.querySync({ name: "env", variable: "SOCKETS_SOAK" }).state === "granted" &&
+  Deno.env.get("SOCKETS_SOAK") === "1";
+const ROUNDS = SOAK ? 1_000_000 : 50_000;
+/** Of what takes longer, less. */
+const FEWER = SOAK ? 1_000_000 : 10_000;
 const utf8 = new TextEncoder();
 
 /** Random numbers that are the same at every run (mulberry32), so that a failure comes back. */
@@ -147,7 +154,7 @@ function someText(below: (n: number) => number): string {
   return text;
 }
 
-test("parseIpv4 and parseIpv6 say of 100,000 texts what inet_pton says", RAW, () => {
+test(`parseIpv4 and parseIpv6 say of ${ROUNDS} texts what inet_pton says`, RAW, () => {
   const below = random(1);
   let good = 0;
   for (let i = 0; i < ROUNDS; i++) {
@@ -216,7 +223,7 @@ function someIp(below: (n: number) => number): Bytes {
   return bytes;
 }
 
-test("formatIp writes 100,000 addresses as inet_ntop, and parseIp reads them back", RAW, () => {
+test(`formatIp writes ${ROUNDS} addresses as inet_ntop, and parseIp reads them back`, RAW, () => {
   const below = random(2);
   for (let i = 0; i < ROUNDS; i++) {
     const bytes = someIp(below);
@@ -305,7 +312,7 @@ test("readSockaddr gives a value for random bytes of every length and system, it
   };
   for (const os of SYSTEMS) {
     for (let length = 0; length <= 128; length++) {
-      for (let round = 0; round < 30; round++) {
+      for (let round = 0; round < FEWER / (3 * 129); round++) {
         const bytes = Uint8Array.from({ length }, () => below(4) === 0 ? 0 : below(256));
         if (length >= 2 && round > 0) bytes.set(hex(families[os][below(families[os].length)]!));
         const given = bytes.toHex();
@@ -406,4 +413,308 @@ test("readSockaddr reads what getsockname says of unix sockets without and with 
   chosen.bind(unix("linux", new Uint8Array()));
   const address = readSockaddr(chosen.localAddress, "linux");
   assert(address.family === "unix" && /^\0[0-9a-f]{5}$/.test(address.path), Deno.inspect(address));
+});
+
+// ---- Addresses as users give them ----
+
+/** Encodes for a system. */
+function encoded(family: "inet" | "inet6" | "unix", address: unknown, os: OperatingSystem = "linux"): Bytes {
+  return encodeAddress(family, address, "Cannot bind", os);
+}
+
+/** The error of an address, which says what was being done. */
+function refused<E extends Error>(
+  family: "inet" | "inet6" | "unix",
+  address: unknown,
+  errorClass: new (...args: never[]) => E,
+  message: string,
+  os: OperatingSystem = "linux",
+): void {
+  const error = assertThrows(() => encodeAddress(family, address, "Cannot bind", os), errorClass, message);
+  assert(error.message.startsWith("Cannot bind: "), error.message);
+  if (family !== "unix") assertThrows(() => encodeForNow(family, address, "Cannot bind", os), errorClass, message);
+}
+
+test("encodeAddress writes IPv4 and IPv6 addresses of each system, of exact length", {}, () => {
+  for (const os of SYSTEMS) {
+    const inet = { hostname: "192.0.2.33", port: 8080 };
+    assertEquals(encoded("inet", inet, os), hex(INET[os]));
+    const inet6 = { hostname: "fe80::1%258", port: 8080, flowInfo: 0xabcde };
+    assertEquals(encoded("inet6", inet6, os), hex(INET6[os]));
+    // The array that serves again has nothing left of what it was before.
+    for (const [family, other] of [["inet", "0.0.0.0"], ["inet6", "::"]] as const) {
+      encodeForNow(family, family === "inet" ? inet : inet6, "", os);
+      const bytes = encodeForNow(family, { hostname: other }, "", os);
+      assertEquals(bytes, encoded(family, { hostname: other }, os));
+      assertEquals(bytes.slice(2).some((byte) => byte !== 0), false);
+    }
+  }
+});
+
+test("encodeAddress takes what readSockaddr gave, with its tag and without", {}, () => {
+  for (const os of SYSTEMS) {
+    for (
+      const bytes of [hex(INET[os]), hex(INET6[os]), unix(os, utf8.encode("/run/a\0")), unix(os, hex("2f61ff6200"))]
+    ) {
+      const address = readSockaddr(bytes, os);
+      const family = address.family as "inet";
+      assertEquals(encoded(family, address, os), bytes);
+      assertEquals(encoded(family, { ...address, family: undefined }, os), bytes);
+    }
+  }
+});
+
+test("encodeAddress takes port 0 for a port that is left out, and a Deno.Addr", {}, () => {
+  assertEquals(encoded("inet", { hostname: "127.0.0.1" }), hex("0200 0000 7f000001 0000000000000000"));
+  const addr: Deno.Addr = { transport: "udp", hostname: "127.0.0.1", port: 53 };
+  assertEquals(encoded("inet", addr), hex("0200 0035 7f000001 0000000000000000"));
+  assertEquals(encoded("inet6", { ...addr, transport: "tcp" }).subarray(0, 4), hex("0a00 0035"));
+  const path: Deno.Addr = { transport: "unixpacket", path: "/a" };
+  assertEquals(encoded("unix", path), hex("0100 2f61 00"));
+  for (const family of ["inet", "inet6"] as const) {
+    refused(family, { transport: "unix", hostname: "127.0.0.1" }, TypeError, 'is "unix", it must be "tcp" or "udp"');
+    refused(family, path, TypeError, 'is "unixpacket", it must be "tcp" or "udp"');
+    refused(family, { transport: "vsock", cid: 1, port: 1 }, TypeError, 'is "vsock"');
+    refused(family, { transport: null, hostname: "127.0.0.1" }, TypeError, "is null");
+  }
+  refused("unix", addr, TypeError, 'is "udp", it must be "unix" or "unixpacket"');
+});
+
+test("encodeAddress makes a mapped address of an IPv4 literal for IPv6, whatever was written before", {}, () => {
+  const wanted = hex("0a00 0050 00000000 00000000000000000000ffff c0000221 00000000");
+  for (const before of ["::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]) {
+    encodeForNow("inet6", { hostname: before, port: 1, flowInfo: 7 }, "", "linux");
+    for (const hostname of ["192.0.2.33", "::ffff:192.0.2.33", "::ffff:c000:221"]) {
+      assertEquals(encoded("inet6", { hostname, port: 80 }), wanted);
+      assertEquals(encodeForNow("inet6", { hostname, port: 80 }, "", "linux"), wanted);
+    }
+  }
+  assertEquals(encoded("inet6", { family: "inet", hostname: "192.0.2.33", port: 80 }), wanted);
+});
+
+test("encodeAddress refuses an IPv6 address for IPv4, and a tag that is not the socket's", {}, () => {
+  for (const hostname of ["::1", "fe80::1%1", "::ffff:192.0.2.33"]) {
+    refused("inet", { hostname }, TypeError, `"${hostname}", an IPv6 address; on a socket of family "inet"`);
+  }
+  refused("inet", { family: "inet6", hostname: "127.0.0.1" }, TypeError, 'is "inet6", it must be that of the socket');
+  refused("inet6", { family: "inet", hostname: "::1" }, TypeError, 'is "inet", it must be that of the socket, "inet6"');
+  refused("inet", { family: "unix", hostname: "127.0.0.1" }, TypeError, 'is "unix"');
+  refused("inet", { family: 2, hostname: "127.0.0.1" }, TypeError, "is 2");
+  refused("unix", { family: "inet", path: "/a" }, TypeError, 'is "inet", it must be that of the socket, "unix"');
+});
+
+test("encodeAddress takes literal addresses only, and says where names are resolved", {}, () => {
+  for (
+    const hostname of ["localhost", "", "127.1", "010.0.0.1", "0x7f.0.0.1", "127.0.0.1 ", "[::1]", "1.2.3.4%lo", "*"]
+  ) {
+    for (const family of ["inet", "inet6"] as const) {
+      refused(family, { hostname }, SyntaxError, "resolveAddress() gives those of a host name");
+    }
+  }
+});
+
+test("encodeAddress refuses a wrong kind, and numbers out of range, before anything else happens", {}, () => {
+  for (const family of ["inet", "inet6", "unix"] as const) {
+    for (const address of [undefined, null, "127.0.0.1:80", 80, () => {}]) {
+      refused(family, address, TypeError, "it must be an object such as {");
+    }
+    refused(family, {}, TypeError, "is undefined");
+  }
+  for (const hostname of [undefined, null, 1, ["127.0.0.1"], {}]) {
+    refused("inet", { hostname }, TypeError, "the hostname is");
+  }
+  for (const port of [null, "80", 80n, {}]) refused("inet", { hostname: "127.0.0.1", port }, TypeError, "the port is");
+  for (const port of [-1, 65536, 1.5, NaN, Infinity, 2 ** 32 + 80]) {
+    refused("inet", { hostname: "127.0.0.1", port }, RangeError, "it must be a whole number from 0 to 65535");
+  }
+  for (const flowInfo of [-1, 2 ** 28, 0.5, NaN]) {
+    refused("inet6", { hostname: "::1", flowInfo }, RangeError, "it must be a whole number from 0 to 268435455");
+  }
+  refused("inet6", { hostname: "::1", flowInfo: null }, TypeError, "flowInfo is null");
+  assertEquals(encoded("inet6", { hostname: "::1", flowInfo: 2 ** 28 - 1 }).slice(4, 8), hex("0fffffff"));
+  // What would be ignored is refused.
+  for (const family of ["inet", "inet6"] as const) {
+    refused(family, { hostname: "127.0.0.1", flowInfo: 1 }, TypeError, "must be absent or 0 beside an IPv4 address");
+    assertEquals(encoded(family, { hostname: "127.0.0.1", flowInfo: 0 }), encoded(family, { hostname: "127.0.0.1" }));
+  }
+});
+
+test("encodeAddress refuses the families that are not there yet", {}, () => {
+  for (const family of ["packet", "vsock", "netlink", "bluetooth"] as const) {
+    assertThrows(
+      () => encodeAddress(family, {}, "Cannot bind", "linux"),
+      Deno.errors.NotSupported,
+      `Cannot bind: an address of family "${family}" is not supported yet`,
+    );
+  }
+});
+
+test("encodeAddress takes a zone by number, on addresses whose zone the kernel looks at", {}, () => {
+  const scope = (hostname: string) => encoded("inet6", { hostname }).slice(24).toHex();
+  for (const address of ["fe80::1", "febf:ffff::", "ff02::1", "ff12::1", "ff01::1", "fff1::"]) {
+    assertEquals(scope(`${address}%1`), "01000000");
+    assertEquals(scope(`${address}%258`), "02010000");
+    assertEquals(scope(`${address}%4294967295`), "ffffffff");
+    for (const zone of ["0", "01", "00", "4294967296", "99999999999999999999", "127.0.0.1", "::1", "fe80::1"]) {
+      refused("inet6", { hostname: `${address}%${zone}` }, SyntaxError, "its zone must be the name or the index");
+    }
+  }
+  for (const address of ["::1", "::", "2001:db8::1", "fec0::1", "fc00::1", "::ffff:1.2.3.4"]) {
+    refused("inet6", { hostname: `${address}%1` }, TypeError, "it must be without a zone");
+  }
+  for (const group of ["ff05::1", "ff0e::1", "ff03::1", "ff00::"]) {
+    refused("inet6", { hostname: `${group}%1` }, TypeError, "IPV6_MULTICAST_IF chooses the interface of other groups");
+  }
+});
+
+test("encodeAddress takes a zone by name", { ffi: true, linux: true }, () => {
+  // Loopback is the first interface of every Linux machine.
+  const named = encoded("inet6", { hostname: "fe80::1%lo", port: 80, flowInfo: 3 });
+  assertEquals(named, hex("0a00 0050 00000003 fe800000000000000000000000000001 01000000"));
+  assertEquals(encodeForNow("inet6", { hostname: "fe80::1%lo", port: 80, flowInfo: 3 }, "", "linux"), named);
+  refused("inet6", { hostname: "fe80::1%nosuch" }, Deno.errors.NotFound, 'there is no interface "nosuch"; there are: ');
+  refused("inet6", { hostname: "fe80::1%a-name-too-long-for-one" }, RangeError, "it must have at most 15");
+  refused("inet6", { hostname: "fe80::1%lo\0" }, RangeError, "has a NUL, it must have none");
+  refused("inet6", { hostname: "fe80::1%lo " }, Deno.errors.NotFound, "there is no interface");
+  refused("inet6", { hostname: "::1%lo" }, TypeError, "it must be without a zone");
+});
+
+test("encodeAddress writes a path with its NUL, an abstract name without", {}, () => {
+  for (const os of SYSTEMS) {
+    for (const path of ["a", "/run/ü.socket", "./@a", " "]) {
+      assertEquals(encoded("unix", { path }, os), unix(os, utf8.encode(`${path}\0`)));
+    }
+    assertEquals(encoded("unix", { path: "ignored", bytes: hex("2fff") }, os), unix(os, hex("2fff00")));
+    assertEquals(encoded("unix", { bytes: hex("2fff") }, os), unix(os, hex("2fff00")));
+  }
+  for (const name of ["\0", "\0a", "\0a\0b\0", "\0ü"]) {
+    assertEquals(encoded("unix", { path: name }), unix("linux", utf8.encode(name)));
+    assertEquals(encoded("unix", { bytes: utf8.encode(name) }), unix("linux", utf8.encode(name)));
+  }
+  assertEquals(encoded("unix", { path: "" }), hex("0100"));
+  assertEquals(encoded("unix", { path: "ignored", bytes: new Uint8Array() }), hex("0100"));
+  for (const os of ["darwin", "windows"] as const) {
+    refused("unix", { path: "\0a" }, Deno.errors.NotSupported, "an abstract name is Linux's alone", os);
+    refused("unix", { path: "" }, Deno.errors.NotSupported, "choosing a name is Linux's alone", os);
+  }
+});
+
+test("encodeAddress takes paths as long as they fit: 108 bytes on Linux, 107 on Windows, 103 on macOS", {}, () => {
+  for (const [os, most] of [["linux", 108], ["windows", 107], ["darwin", 103]] as const) {
+    const size = os === "darwin" ? 106 : 110;
+    for (const length of [most - 1, most]) {
+      const path = "x".repeat(length);
+      const bytes = encoded("unix", { path }, os);
+      assertEquals(bytes.length, Math.min(length + 3, size));
+      assertEquals(new TextDecoder().decode(bytes.subarray(2)).replace("\0", ""), path);
+      if (os === "darwin") assertEquals(bytes[0], bytes.length);
+    }
+    refused(
+      "unix",
+      { path: "x".repeat(most + 1) },
+      RangeError,
+      `has ${most + 1} bytes, it must have at most ${most}`,
+      os,
+    );
+    // Bytes count, not letters.
+    refused("unix", { path: "ü".repeat(most - 1) }, RangeError, `has ${2 * most - 2} bytes`, os);
+  }
+  const full = `\0${"x".repeat(107)}`;
+  assertEquals(encoded("unix", { path: full }), unix("linux", utf8.encode(full)));
+  refused("unix", { path: `${full}x` }, RangeError, "the abstract name has 109 bytes, it must have at most 108");
+});
+
+test("encodeAddress refuses a NUL within a path, half a letter, and bytes that are gone", {}, () => {
+  for (const path of ["a\0", "/a\0b", "a\0\0"]) refused("unix", { path }, TypeError, "the path has a NUL in it");
+  refused("unix", { bytes: hex("6100") }, TypeError, "the path has a NUL in it");
+  for (const path of ["\ud800", "/a\udc00b"]) refused("unix", { path }, TypeError, "it must be well-formed");
+  const gone = utf8.encode("/run/a");
+  gone.buffer.transfer();
+  refused("unix", { path: "/a", bytes: gone }, TypeError, "the bytes of the path are detached");
+  for (const bytes of [null, "/a", [47], new ArrayBuffer(2), new DataView(new ArrayBuffer(2))]) {
+    refused("unix", { path: "/a", bytes }, TypeError, "they must be a Uint8Array");
+  }
+  for (const path of [undefined, null, 1, new URL("file:///a")]) refused("unix", { path }, TypeError, "the path is");
+});
+
+test("encodeAddress copies the bytes of a path, of any memory and any part of it", {}, () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(8));
+  const resizable = new Uint8Array(new ArrayBuffer(8, { maxByteLength: 16 }));
+  const plain = new Uint8Array(8);
+  for (const memory of [shared, resizable, plain]) {
+    memory.set(utf8.encode("xx/aybcz"));
+    const bytes = encoded("unix", { bytes: memory.subarray(2, 4) });
+    memory.fill(0);
+    assertEquals(bytes, hex("0100 2f61 00"));
+  }
+});
+
+/** An address as somebody may write it, right or wrong. */
+function someAddress(below: (n: number) => number): Record<string, unknown> {
+  const pick = <T>(of: readonly T[]): T => of[below(of.length)]!;
+  const letter = () => pick(["a", "/", ".", "ü", "\0", "%", "\ud800", "\ufffd", "x".repeat(20), "x".repeat(50)]);
+  const words = (most: number) => Array.from({ length: below(most) }, letter).join("");
+  const address: Record<string, unknown> = {};
+  if (below(3) === 0) {
+    address.path = pick(["", "\0", "/"]) + words(12);
+    if (below(4) === 0) address.bytes = Uint8Array.from({ length: below(112) }, () => below(8) === 0 ? 0 : below(256));
+  } else {
+    address.hostname = below(8) === 0 ? words(6) : someText(below);
+    if (below(3) === 0) {
+      address.hostname = `fe80::${below(65536).toString(16)}%${pick(["1", "7", "4294967295", "0", "x9"])}`;
+    }
+    if (below(2) === 0) address.port = pick([0, 80, 65535, 65536, -1, NaN, "80"]);
+    if (below(8) === 0) address.flowInfo = pick([0, 1, 0xfffff, 0xfffffff, 2 ** 28, -1]);
+  }
+  if (below(16) === 0) address[pick(["family", "transport", "hostname", "path"])] = pick(["inet", "tcp", "", null, {}]);
+  return address;
+}
+
+test(`encodeAddress gives of ${FEWER} addresses bytes that read back the same, or a clear error`, {
+  ffi: true,
+  linux: true,
+}, () => {
+  const below = random(4);
+  const errors = new Set<unknown>([SyntaxError, TypeError, RangeError, Deno.errors.NotFound, Deno.errors.NotSupported]);
+  let good = 0;
+  for (let i = 0; i < FEWER; i++) {
+    const address = someAddress(below);
+    const family = "path" in address ? "unix" : below(2) === 0 ? "inet" : "inet6";
+    const os = below(4) === 0 ? "darwin" : "linux";
+    let bytes: Bytes;
+    try {
+      bytes = encodeAddress(family, address, "Cannot bind", os);
+    } catch (error) {
+      if (!errors.has((error as Error).constructor) || !(error as Error).message.startsWith("Cannot bind: ")) {
+        throw error;
+      }
+      continue;
+    }
+    good++;
+    const back = readSockaddr(bytes, os);
+    const again = encodeAddress(family, back, "Cannot bind", os);
+    if (again.toHex() !== bytes.toHex()) assertEquals(again.toHex(), bytes.toHex(), Deno.inspect(address));
+    if (back.family !== family) assertEquals(back.family, family, Deno.inspect(address));
+    if ("path" in back && !("bytes" in address)) assertEquals(back.path, address.path as string);
+    if ("port" in back) assertEquals(back.port, address.port ?? 0);
+  }
+  assert(good > FEWER / 5, `${good} of ${FEWER} were addresses`);
+});
+
+test(`encodeAddress writes again ${FEWER} addresses that the kernel could give`, {}, () => {
+  const below = random(5);
+  for (let i = 0; i < FEWER; i++) {
+    const os = SYSTEMS[below(3)]!;
+    const bytes = new Uint8Array(28);
+    const ip = someIp(below);
+    const zoned = ip.length === 16 && below(4) === 0;
+    if (zoned) ip.set(below(2) === 0 ? [0xfe, 0x80] : [0xff, 0x02]);
+    const scope = zoned ? below(2 ** 32) : 0;
+    const flow = below(4) === 0 ? below(2 ** 28) : 0;
+    const length = writeInet(bytes, 0, os, ip, below(65536), scope, ip.length === 16 && !isMapped(ip) ? flow : 0);
+    const given = bytes.slice(0, length);
+    const address = readSockaddr(given, os);
+    const back = encodeForNow(address.family as "inet", address, "Cannot send", os);
+    if (back.toHex() !== given.toHex()) assertEquals(back.toHex(), given.toHex(), Deno.inspect(address));
+  }
 });

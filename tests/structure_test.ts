@@ -33,7 +33,7 @@ const WORDS: readonly (readonly [word: RegExp, places: RegExp])[] = [
     /\bDeno\.(connect|listen|listenDatagram|connectTls|listenTls)\b/,
     /^(tcp|udp)\//,
   ],
-  [/\b(saved)\b.*\blibc\.ts/, /^internal\/(errno)\.ts$/],
+  [/\b(saved)\b.*\blibc\.ts/, /^internal\/(errno|libc_io)\.ts$/],
   [/\bTODO|FIXME|XXX\b/, /^$/],
 ];
 

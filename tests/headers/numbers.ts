@@ -1,5 +1,6 @@
 // Every number of the tables with the C name it has on each system, as questions to put to headers.
 // The answers: c.ts for compilers, darwin.ts for parsed sources. What headers cannot answer: known.ts.
+import { CMSG, type CmsgRow, NAME_ON as RECEIVED_AS } from "../../internal/cmsg_table.ts";
 import { CONSTANTS } from "../../internal/constants.ts";
 import { ERRNO } from "../../internal/errno.ts";
 import type { OperatingSystem } from "../../internal/os.ts";
@@ -52,6 +53,20 @@ export function questions(os: OperatingSystem): Question[] {
     >)[name]?.[os] ?? name;
     found.push({
       row: `sockopt.ts ${name}`,
+      cName,
+      value: [row[1], row[2], row[3]][at]!,
+    });
+  }
+  for (
+    const [name, row] of Object.entries(
+      CMSG as Readonly<Record<string, CmsgRow>>,
+    )
+  ) {
+    const cName = (RECEIVED_AS as Readonly<
+      Record<string, Readonly<Partial<Record<OperatingSystem, string>>>>
+    >)[name]?.[os] ?? name;
+    found.push({
+      row: `cmsg_table.ts ${name}`,
       cName,
       value: [row[1], row[2], row[3]][at]!,
     });

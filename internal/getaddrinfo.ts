@@ -1,0 +1,131 @@
+// Host names, looked up by the C library in a thread of the runtime: /etc/hosts, nsswitch and all that it does.
+// Literal addresses are taken apart in sockaddr.ts; who may look up what, and the checks, are in socket/resolve.ts.
+import { constant, type ConstantName, CONSTANTS } from "./constants.ts";
+import { giveWaits, takeWaits } from "./ffi.ts";
+import { LAYOUT } from "./layout.ts";
+import { libc } from "./libc.ts";
+import { type LibcIo, libcIo } from "./libc_io.ts";
+import { OS } from "./os.ts";
+import { unrefPromise } from "./runtime.ts";
+import { familyOf, type InetAddress, readSockaddr, SOCKADDR_MAX } from "./sockaddr.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A lookup that failed. `errno` is the number that getaddrinfo returned, as this system has it (negative on Linux). */
+export interface LookupError extends Error {
+  /** The C name of the error, such as "EAI_NONAME". */
+  readonly code: string;
+  /** Its number. */
+  readonly errno: number;
+  /** The call. */
+  readonly syscall: "getaddrinfo";
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * The addresses of a name in the order of getaddrinfo, best first (RFC 6724), each once, with port 0; never none.
+ *
+ * The signal ends the waiting only: a lookup cannot be interrupted, it goes on in its thread without keeping the program
+ * alive, and gives its memory back when it ends.
+ *
+ * @param hostname Checked: it has no NUL.
+ * @param family Only addresses of this family.
+ * @param doing The beginning of messages: `Cannot resolve "example.com"`.
+ */
+export function lookUp(
+  hostname: string,
+  family: "inet" | "inet6" | undefined,
+  doing: string,
+  signal: AbortSignal | undefined,
+): Promise<InetAddress[]> {
+  const io = libcIo(doing);
+  const c = libc(doing);
+  const os = OS as "linux" | "darwin";
+  const { size, fields } = LAYOUT.addrinfo[os];
+  const hints = new Uint8Array(size);
+  const view = new DataView(hints.buffer);
+  const af = family === undefined ? "AF_UNSPEC" : family === "inet" ? "AF_INET" : "AF_INET6";
+  view.setInt32(fields.ai_family[0], constant(af, os), true);
+  // Of one type, else every address comes once for each; which type makes no difference to a name.
+  view.setInt32(fields.ai_socktype[0], constant("SOCK_STREAM", os), true);
+
+  // A nonblocking call keeps no buffer alive, and this one may outlast the program's interest, or its Worker.
+  const memory: Deno.PointerObject[] = [];
+  const allocated = (bytes: Bytes): Deno.PointerObject => {
+    const pointer = io.calloc(1, bytes.byteLength);
+    memory.push(pointer);
+    io.poke(pointer, bytes);
+    return pointer;
+  };
+  const free = () => {
+    for (const one of memory) io.free(one);
+    giveWaits();
+  };
+  const waits = takeWaits(doing);
+  let call: Promise<number>;
+  let list: Deno.PointerObject;
+  try {
+    list = allocated(new Uint8Array(8));
+    const node = allocated(utf8.encode(`${hostname}\0`));
+    const wanted = allocated(hints);
+    call = waits.getaddrinfo(node, null, wanted, list);
+  } catch (error) {
+    free();
+    throw error;
+  }
+  const ended = call.then((result) => {
+    if (result !== 0) throw lookupError(result, c.text(io.gaiStrerror(result)), doing);
+    return readList(io, list, os, c.peek);
+  }).finally(free);
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      unrefPromise(call);
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    ended.then(resolve, reject).finally(() => signal?.removeEventListener("abort", abort));
+  });
+}
+
+/** Reads the list that getaddrinfo made, and gives it back. */
+function readList(
+  io: LibcIo,
+  list: Deno.PointerObject,
+  os: "linux" | "darwin",
+  peek: (address: bigint, into: Bytes) => void,
+): InetAddress[] {
+  const first = new Uint8Array(8);
+  io.peek(list, first, 8);
+  const head = new DataView(first.buffer).getBigUint64(0, true);
+  const { size, fields } = LAYOUT.addrinfo[os];
+  const entry = new Uint8Array(size);
+  const view = new DataView(entry.buffer);
+  const found = new Map<string, InetAddress>();
+  try {
+    for (let at = head; at !== 0n; at = view.getBigUint64(fields.ai_next[0], true)) {
+      peek(at, entry);
+      const address = new Uint8Array(Math.min(view.getUint32(fields.ai_addrlen[0], true), SOCKADDR_MAX));
+      peek(view.getBigUint64(fields.ai_addr[0], true), address);
+      if (address.byteLength < 2 || !isInternet(familyOf(address, os), os)) continue;
+      const known = readSockaddr(address, os);
+      if ("hostname" in known && !found.has(known.hostname)) found.set(known.hostname, known);
+    }
+  } finally {
+    if (head !== 0n) io.freeaddrinfo(head);
+  }
+  return [...found.values()];
+}
+
+function isInternet(family: number, os: "linux" | "darwin"): boolean {
+  return family === constant("AF_INET", os) || family === constant("AF_INET6", os);
+}
+
+/** Deno's own calls throw a plain Error for a name that cannot be looked up; this has the code besides. */
+function lookupError(result: number, words: string, doing: string): LookupError {
+  const name = (Object.keys(CONSTANTS) as ConstantName[])
+    .find((name) => name.startsWith("EAI_") && CONSTANTS[name][OS === "darwin" ? 1 : 0] === result);
+  const code = name ?? `EAI_${Math.abs(result)}`;
+  const error = new Error(`${doing}: ${code} (${words.charAt(0).toLowerCase()}${words.slice(1)})`);
+  return Object.assign(error, { code, errno: result, syscall: "getaddrinfo" as const });
+}

@@ -1,0 +1,387 @@
+// Waits for descriptors in Deno's event loop: who waits for what, and one call that is parked for all of an isolate.
+// How the kernel is asked is reactor_epoll.ts; the sockets that wait are in socket/.
+//
+// The rules, each against a hang, a wrong wake or a starvation that was seen:
+// - A descriptor is registered at its first wait and armed for one event at a time, by those who wait: traffic for a
+//   socket that nobody reads wakes nobody.
+// - Events carry slot and generation of their entry; what was meant for the former owner of a number is dropped.
+// - What is ready is drained before a call is parked. The call stays parked, without keeping the program alive, when the
+//   last waiter leaves, and ends with the last entry.
+// - The runtime's thread pool is shared with files and lookups: a call that was just parked may stand in its queue. While
+//   it is new, a 1 ms timer sends a probe behind it, and looks for events by itself until the probe has answered.
+// - After 64 calls that did not have to wait the isolate yields a turn, and every 4 ms it lets the runtime's own sockets
+//   have theirs. A real wait gives the credit back.
+// - In a Worker the call has a limit of 1 s: terminate() leaves its thread in it.
+// - A borrowed descriptor that its owner closes gives no event, ever: while one is awaited, it is verified every 200 ms.
+//
+// Deno's internals that this rests on (refOpPromise, unrefOpPromise) are guarded in runtime.ts; without them the parked
+// call ends when nobody that is ref'd waits, and those that are not are served by an unref'd timer of 10 ms.
+import { constant } from "./constants.ts";
+import { giveWaits, takeWaits, type Waits } from "./ffi.ts";
+import { Epoll } from "./reactor_epoll.ts";
+import { canUnref, IN_WORKER, refPromise, unrefPromise } from "./runtime.ts";
+
+/** Bits of interest and of events, those of poll(2). */
+export const READABLE: number = constant("POLLIN", "linux");
+export const PRIORITY: number = constant("POLLPRI", "linux");
+export const WRITABLE: number = constant("POLLOUT", "linux");
+export const FAILED: number = constant("POLLERR", "linux");
+export const HUNG_UP: number = constant("POLLHUP", "linux");
+/** The peer has finished sending, which counts as readable. */
+const PEER_DONE = constant("EPOLLRDHUP", "linux");
+
+const DOING = "Cannot wait for sockets";
+const PARK_IN_WORKER = 1000;
+const TICK = 1;
+const VERIFY_EVERY = 200;
+const UNREFED_TICK = 10;
+const CREDIT = 64;
+const DEEP_EVERY = 4;
+
+/** A call that waits. */
+export interface Waiter {
+  /** Bits that it waits for; errors always count. */
+  readonly interest: number;
+  /** Whether it keeps the program alive. */
+  refed: boolean;
+  /** Told the bits that came. */
+  ready(events: number): void;
+  /** Told that the descriptor is closed. */
+  closed(reason: unknown): void;
+}
+
+/** A descriptor that is waited for, shared by all who do. */
+export class Entry {
+  readonly fd: number;
+  readonly slot: number;
+  readonly generation: number;
+  /** How many hold it. */
+  holders = 0;
+  /** Whether the kernel knows of it. */
+  registered = false;
+  /** The bits it is armed for. */
+  armed = 0;
+  readonly waiters: Waiter[] = [];
+  /** Those who hold it without waiting and are told when it is closed. */
+  leavers: Set<() => void> | null = null;
+  /** Whether it is open still and the same, for descriptors that others may close; null for our own. */
+  readonly verify: (() => boolean) | null;
+
+  constructor(fd: number, slot: number, generation: number, verify: (() => boolean) | null) {
+    this.fd = fd;
+    this.slot = slot;
+    this.generation = generation;
+    this.verify = verify;
+  }
+}
+
+class Reactor {
+  readonly #epoll = new Epoll();
+  readonly #entries: (Entry | null)[] = [];
+  readonly #free: number[] = [];
+  readonly #byFd = new Map<number, Entry>();
+  #generation = 0;
+  #waits: Waits | null = null;
+  #parked: Promise<number> | null = null;
+  #parkNumber = 0;
+  #parkRefed = true;
+  #waiting = 0;
+  #waitingRefed = 0;
+  #borrowed = 0;
+  #watchdog: Timer | undefined;
+  #verifier: Timer | undefined;
+  #unrefedTimer: Timer | undefined;
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  hold(fd: number, verify: (() => boolean) | null): Entry {
+    let entry = this.#byFd.get(fd);
+    if (entry !== undefined && entry.verify !== null && !entry.verify()) {
+      // Its owner closed it, and the number is another's by now.
+      this.release(entry, new Deno.errors.BadResource(`${DOING}: the socket is closed`));
+      entry = undefined;
+    }
+    if (entry === undefined) {
+      const slot = this.#free.pop() ?? this.#entries.length;
+      entry = new Entry(fd, slot, ++this.#generation >>> 0, verify);
+      this.#entries[slot] = entry;
+      this.#byFd.set(fd, entry);
+    }
+    entry.holders++;
+    return entry;
+  }
+
+  /** Gives an entry back; with a reason, for all who hold it: the descriptor is about to be closed. */
+  release(entry: Entry, reason?: unknown): void {
+    if (this.#entries[entry.slot] !== entry) return;
+    entry.holders = reason === undefined ? entry.holders - 1 : 0;
+    if (entry.holders > 0) return;
+    this.#entries[entry.slot] = null;
+    this.#free.push(entry.slot);
+    this.#byFd.delete(entry.fd);
+    if (entry.registered) this.#epoll.forget(entry.fd);
+    for (const waiter of entry.waiters.splice(0)) {
+      this.#left(entry, waiter);
+      waiter.closed(reason);
+    }
+    if (entry.leavers !== null) { for (const leaves of [...entry.leavers]) leaves(); }
+    if (this.#byFd.size > 0) return;
+    clearTimeout(this.#watchdog);
+    this.#watchdog = undefined;
+    if (this.#parked !== null) this.#epoll.wake();
+    this.#rest();
+  }
+
+  closing(fd: number, reason: unknown): void {
+    const entry = this.#byFd.get(fd);
+    if (entry !== undefined) this.release(entry, reason);
+  }
+
+  wait(entry: Entry, waiter: Waiter): void {
+    // The number may be another's by now.
+    if (this.#entries[entry.slot] !== entry) throw new Deno.errors.BadResource(`${DOING}: the socket is closed`);
+    entry.waiters.push(waiter);
+    this.#waiting++;
+    if (waiter.refed) this.#waitingRefed++;
+    if (entry.verify !== null && ++this.#borrowed === 1) {
+      this.#verifier = unrefed(setInterval(() => this.#verify(), VERIFY_EVERY));
+    }
+    try {
+      this.#arm(entry);
+    } catch (error) {
+      entry.waiters.splice(entry.waiters.indexOf(waiter), 1);
+      this.#left(entry, waiter);
+      throw error;
+    }
+    if (this.#parked === null) this.#drainAndPark();
+    else this.#refPark();
+  }
+
+  /** A waiter leaves before anything came. */
+  leave(entry: Entry, waiter: Waiter): void {
+    const at = entry.waiters.indexOf(waiter);
+    if (at < 0) return;
+    entry.waiters.splice(at, 1);
+    this.#left(entry, waiter);
+    this.#refPark();
+  }
+
+  ref(entry: Entry, refed: boolean): void {
+    for (const waiter of entry.waiters) {
+      if (waiter.refed !== refed) this.#waitingRefed += refed ? 1 : -1;
+      waiter.refed = refed;
+    }
+    this.#refPark();
+  }
+
+  wakeAll(entry: Entry): void {
+    for (const waiter of entry.waiters.splice(0)) {
+      this.#left(entry, waiter);
+      waiter.ready(0);
+    }
+    this.#refPark();
+  }
+
+  #left(entry: Entry, waiter: Waiter): void {
+    this.#waiting--;
+    if (waiter.refed) this.#waitingRefed--;
+    if (entry.verify !== null && --this.#borrowed === 0) clearInterval(this.#verifier);
+  }
+
+  #arm(entry: Entry): void {
+    let interest = 0;
+    for (const waiter of entry.waiters) interest |= waiter.interest;
+    if ((interest & READABLE) !== 0) interest |= PEER_DONE;
+    if (interest === 0 || (entry.armed & interest) === interest) return;
+    this.#epoll.arm(entry.fd, entry.armed | interest, entry.slot, entry.generation, entry.registered);
+    entry.armed |= interest;
+    entry.registered = true;
+  }
+
+  readonly #ready = (slot: number, generation: number, events: number): void => {
+    const entry = this.#entries[slot];
+    if (!entry || entry.generation !== generation) return;
+    entry.armed = 0;
+    const always = events & (FAILED | HUNG_UP);
+    const came = always !== 0 ? events | READABLE | WRITABLE : (events & PEER_DONE) !== 0 ? events | READABLE : events;
+    for (let i = 0; i < entry.waiters.length;) {
+      const waiter = entry.waiters[i]!;
+      if ((waiter.interest & came) === 0 && always === 0) {
+        i++;
+        continue;
+      }
+      entry.waiters.splice(i, 1);
+      this.#left(entry, waiter);
+      waiter.ready(events);
+    }
+    try {
+      this.#arm(entry);
+    } catch (error) {
+      // Its owner has just closed it: the others that are ready must be told all the same.
+      this.release(entry, error);
+    }
+  };
+
+  #verify(): void {
+    for (const entry of this.#entries) {
+      if (entry === null || entry.verify === null || entry.waiters.length === 0 || entry.verify()) continue;
+      this.release(entry, new Deno.errors.BadResource(`${DOING}: the socket is closed`));
+    }
+  }
+
+  #drainAndPark(): void {
+    this.#epoll.look(this.#ready);
+    if (this.#waiting > 0) this.#park();
+  }
+
+  #park(): void {
+    if (this.#parked !== null) return;
+    if (!canUnref && this.#waitingRefed === 0) {
+      // Nothing may be parked that cannot be unref'd: a timer looks.
+      this.#unrefedTimer ??= unrefed(setTimeout(() => {
+        this.#unrefedTimer = undefined;
+        this.#drainAndPark();
+      }, UNREFED_TICK));
+      return;
+    }
+    this.#waits ??= takeWaits(DOING);
+    const parked = this.#parked = this.#epoll.park(this.#waits, IN_WORKER ? PARK_IN_WORKER : -1);
+    this.#parkNumber++;
+    this.#parkRefed = true;
+    this.#refPark();
+    this.#watch();
+    parked.then((count) => this.#unparked(count));
+  }
+
+  #unparked(count: number): void {
+    this.#parked = null;
+    restoreCredit();
+    clearTimeout(this.#watchdog);
+    this.#watchdog = undefined;
+    this.#epoll.tellParked(count, this.#ready);
+    if (this.#waiting > 0) this.#drainAndPark();
+    else this.#rest();
+  }
+
+  /** There is nothing left to wait for: the handle of the waiting calls is given back, as opening it takes long. */
+  #rest(): void {
+    if (this.#waits === null || this.#byFd.size > 0) return;
+    this.#waits = null;
+    giveWaits();
+  }
+
+  #refPark(): void {
+    const parked = this.#parked;
+    const wanted = this.#waitingRefed > 0;
+    if (parked === null || wanted === this.#parkRefed) return;
+    this.#parkRefed = wanted;
+    if (!canUnref) {
+      if (!wanted) this.#epoll.wake();
+      return;
+    }
+    if (wanted) refPromise(parked);
+    else unrefPromise(parked);
+  }
+
+  /** Looks after a call that was just parked: it may stand in a queue. */
+  #watch(): void {
+    const number = this.#parkNumber;
+    this.#watchdog = unrefed(setTimeout(() => {
+      if (this.#parked === null || this.#waits === null) return;
+      const probe = this.#waits.getpid();
+      unrefPromise(probe);
+      let answered = false;
+      probe.then(() => {
+        answered = true;
+        if (number !== this.#parkNumber) return;
+        clearTimeout(this.#watchdog);
+        this.#watchdog = undefined;
+      });
+      const look = () => {
+        if (answered || this.#parked === null || number !== this.#parkNumber || this.#byFd.size === 0) return;
+        this.#epoll.look(this.#ready);
+        this.#watchdog = unrefed(setTimeout(look, TICK));
+      };
+      look();
+    }, TICK));
+  }
+}
+
+type Timer = ReturnType<typeof setTimeout>;
+
+function unrefed(timer: Timer): Timer {
+  Deno.unrefTimer(timer as unknown as number);
+  return timer;
+}
+
+let reactor: Reactor | undefined;
+
+/** Takes the entry of a descriptor, for as long as it may be waited for. `verify` for one that others may close. */
+export function hold(fd: number, verify: (() => boolean) | null = null): Entry {
+  return (reactor ??= new Reactor()).hold(fd, verify);
+}
+
+/** Gives it back. With a reason the descriptor is about to be closed: all who wait are told. */
+export function release(entry: Entry, reason?: unknown): void {
+  reactor!.release(entry, reason);
+}
+
+/** A descriptor of ours is about to be closed or given away: all who hold it or wait for it are told, whoever they are. */
+export function closing(fd: number, reason: unknown): void {
+  reactor?.closing(fd, reason);
+}
+
+/** Waits; one of the waiter's functions is called once, unless it leaves. */
+export function wait(entry: Entry, waiter: Waiter): void {
+  reactor!.wait(entry, waiter);
+}
+
+/** Whether those who wait keep the program alive. */
+export function refWaiters(entry: Entry, refed: boolean): void {
+  reactor!.ref(entry, refed);
+}
+
+/** Whether nobody in this isolate waits for a descriptor. */
+export function nobodyWaits(): boolean {
+  return reactor === undefined || reactor.waiting === 0;
+}
+
+/** Wakes all who wait, to look again: what they wait for may have changed without an event. */
+export function wakeWaiters(entry: Entry): void {
+  reactor!.wakeAll(entry);
+}
+
+/** Leaves before anything came. */
+export function leave(entry: Entry, waiter: Waiter): void {
+  reactor!.leave(entry, waiter);
+}
+
+let credit = CREDIT;
+let lastDeep = 0;
+
+function restoreCredit(): void {
+  credit = CREDIT;
+  lastDeep = performance.now();
+}
+
+/** To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. */
+export function turn(): Promise<void> | null {
+  if (--credit > 0) return null;
+  credit = CREDIT;
+  const now = performance.now();
+  if (now - lastDeep < DEEP_EVERY) return new Promise((resolve) => setImmediate(resolve));
+  lastDeep = now;
+  return deepTurn();
+}
+
+/** Lets the runtime go idle, so that it polls its own sockets: a turn of the event loop alone would not. */
+async function deepTurn(): Promise<void> {
+  const waits = takeWaits(DOING);
+  let timer: Timer | undefined;
+  // The probe may queue behind others: no longer than a timer.
+  await Promise.race([waits.getpid(), new Promise((resolve) => timer = setTimeout(resolve, TICK))]);
+  clearTimeout(timer);
+  giveWaits();
+}

@@ -1,0 +1,1154 @@
+// Socket: the calls of the socket API, with promises where C waits and twins that never do.
+// How a call waits is waits.ts, which descriptors are ready internal/reactor.ts; addresses as people write them, address.ts.
+import type { Socket as NodeSocket } from "node:net";
+import { integer, object, shown } from "../internal/argument.ts";
+import { constant, type ConstantName, CONSTANTS } from "../internal/constants.ts";
+import {
+  addressOf,
+  describe,
+  DESCRIPTOR,
+  type Descriptor,
+  descriptorOf,
+  type HasDescriptor,
+  TIMEOUTS,
+} from "../internal/descriptor.ts";
+import { check, errnoNumber, failed, failedWith, lastErrno, type Remedies, systemErrorOf } from "../internal/errno.ts";
+import { decodeControl, encodeControl } from "../internal/cmsg.ts";
+import { LAYOUT } from "../internal/layout.ts";
+import { libc } from "../internal/libc.ts";
+import { type LibcIo, libcIo } from "../internal/libc_io.ts";
+import { type RawMessage, receiveMessage, sendMessage } from "../internal/msghdr.ts";
+import {
+  closing,
+  type Entry,
+  hold,
+  nobodyWaits,
+  READABLE,
+  refWaiters,
+  turn,
+  wakeWaiters,
+  WRITABLE,
+} from "../internal/reactor.ts";
+import { readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
+import type { AddressInput, Family, Protocol, SocketAddress, SocketType } from "./address.ts";
+import { type IncomingMessage, type OutgoingMessage, Owned, type ReceiveTarget } from "./message.ts";
+import { permitted, type Use } from "./permission.ts";
+import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
+import { readiness, signalOf, type SocketTimeouts, Timeouts, type WaitKind, type WaitOptions } from "./waits.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Flags of sending, those of send(2). */
+export interface SendFlags {
+  /** MSG_OOB: urgent data of a stream. */
+  outOfBand?: boolean;
+  /** MSG_DONTROUTE: only to directly connected hosts. */
+  dontRoute?: boolean;
+  /** MSG_MORE: more follows. */
+  more?: boolean;
+  /** MSG_EOR: ends a record, on seqpacket sockets. */
+  endOfRecord?: boolean;
+  /** MSG_CONFIRM: the neighbour has answered. */
+  confirm?: boolean;
+}
+/** Flags of receiving, those of recv(2). */
+export interface ReceiveFlags {
+  /** MSG_PEEK: the data stay where they are. */
+  peek?: boolean;
+  /** MSG_OOB: urgent data of a stream. */
+  outOfBand?: boolean;
+  /** MSG_ERRQUEUE, on `receiveMessage` alone. */
+  errorQueue?: boolean;
+}
+
+const FAMILIES = { inet: "AF_INET", inet6: "AF_INET6", unix: "AF_UNIX" } as const satisfies Record<
+  string,
+  ConstantName
+>;
+const TYPES = {
+  stream: "SOCK_STREAM",
+  dgram: "SOCK_DGRAM",
+  seqpacket: "SOCK_SEQPACKET",
+} as const satisfies Record<string, ConstantName>;
+const PROTOCOLS: Readonly<Record<string, ConstantName>> = {
+  tcp: "IPPROTO_TCP",
+  udp: "IPPROTO_UDP",
+  udplite: "IPPROTO_UDPLITE",
+  mptcp: "IPPROTO_MPTCP",
+};
+
+const OPEN_REMEDIES: Remedies = {
+  EAFNOSUPPORT: "this kernel has no such family built in",
+  EPROTONOSUPPORT: "this kernel has no such protocol for this family and type",
+  ESOCKTNOSUPPORT: "this family has no such type",
+  EMFILE:
+    "the process has as many open files as it may: close sockets that are not needed, an idle program collects none",
+  EPERM: "this needs CAP_NET_RAW",
+};
+const BIND_REMEDIES: Remedies = {
+  EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE, unix paths a folder that may be written",
+  EADDRINUSE:
+    "another socket has the address; see SO_REUSEADDR and SO_REUSEPORT, or remove the unix path it left behind",
+  EADDRNOTAVAIL: "no interface of this machine has the address; see IP_FREEBIND",
+  EINVAL: "the socket is bound already, or a link-local address lacks its zone",
+};
+const SEND_REMEDIES: Remedies = {
+  EDESTADDRREQ: "the socket is not connected: use sendTo(), or connect() first",
+  ENOTCONN: "the socket is not connected: use sendTo(), or connect() first",
+  EACCES: "broadcast needs SO_BROADCAST",
+  EMSGSIZE: "the datagram is larger than the path or the send buffer takes",
+  EPIPE: "this end was shut down, or the peer is gone",
+};
+const ACCEPT_REMEDIES: Remedies = {
+  EINVAL: "the socket does not listen: call listen() first",
+  EMFILE: OPEN_REMEDIES.EMFILE!,
+};
+
+/** How long a receive looks at the socket before it sleeps, when the last wait was short; milliseconds. */
+const SPIN = 0.02;
+/** A wait as short as this makes the next one look first. */
+const SHORT = 0.05;
+/** A unix stream whose listener's queue is full cannot be waited for: it is tried again. */
+const QUEUE_RETRY = 5;
+/** Accepting without a descriptor left fails at once, again and again. */
+const BACK_OFF = [5, 1000] as const;
+
+/** Where datagrams go that are received without a buffer; what came is copied out before anything else can be received. */
+const room = new Uint8Array(65_536);
+const name = new Uint8Array(SOCKADDR_MAX);
+const nameLength = new Uint32Array(1);
+const now = performance.now.bind(performance);
+
+/** Descriptors that are open, to be closed when the program ends or starts anew (`--watch`). */
+const open = new Set<number>();
+
+/** The descriptors of the sockets of this isolate that are open: theirs, until they are closed or given away. */
+export function openedHere(): ReadonlySet<number> {
+  return open;
+}
+
+function closeAll(): void {
+  for (const fd of open) libc("Cannot close a socket").close(fd);
+  open.clear();
+}
+
+/** Closes what a program forgot, once V8 collects it; an idle program collects nothing. */
+const forgotten = new FinalizationRegistry<number>((fd) => {
+  if (!open.delete(fd)) return;
+  // Else its successor of the same number would be taken for it.
+  closing(fd, isClosed("Cannot wait for a socket"));
+  libc("Cannot close a socket").close(fd);
+});
+
+function numbersOf(names: Readonly<Record<string, ConstantName>>): Map<number, string> {
+  return new Map(Object.entries(names).map(([word, constantName]) => [CONSTANTS[constantName][0] ?? -1, word]));
+}
+function word(names: Readonly<Record<string, ConstantName>>, given: string): ConstantName | undefined {
+  return Object.hasOwn(names, given) ? names[given] : undefined;
+}
+let families: Map<number, string> | undefined;
+let types: Map<number, string> | undefined;
+
+let make: <F extends Family>(found: Descriptor, family: F, type: SocketType) => Socket<F>;
+
+/** Gives all that a socket is to a new object; the old one is closed from then on. */
+export let moved: (socket: Socket) => Socket;
+
+/**
+ * A socket of any family, type and protocol that this library opens itself: for what Deno cannot open, or what must be set
+ * before a socket is bound or connected.
+ *
+ * It never blocks, is closed on exec, and waits in Deno's event loop. A call that waits takes a signal; aborting it loses
+ * nothing, and the socket stays usable. The `try` twins never wait: they give `null` where C says EAGAIN, and for nothing
+ * else. Every option of `@berkeley/sockets/options` takes a socket.
+ *
+ * Linux. Needs `--allow-ffi`, and `--allow-net` for what it binds, connects and sends to, as Deno's own sockets do; unix
+ * paths need `--allow-read` and `--allow-write` too. Close sockets before a Worker is terminated: what it leaves open stays
+ * open. A socket that is not closed is when V8 collects it, which an idle program never does.
+ *
+ * @example A datagram over unix sockets, which Deno has no client for
+ * ```ts
+ * import { Socket } from "@berkeley/sockets/socket";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [left, right] = Socket.pair("dgram");
+ * await left.send(new TextEncoder().encode("hello"));
+ * assertEquals(new TextDecoder().decode(await right.receive()), "hello");
+ * assertEquals(right.tryReceive(), null);
+ * left.close();
+ * right.close();
+ * ```
+ *
+ * @example A TCP connection from a chosen port
+ * ```ts
+ * import { Socket } from "@berkeley/sockets/socket";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using listener = Socket.open("inet", "stream");
+ * listener.bind({ hostname: "127.0.0.1", port: 0 });
+ * listener.listen();
+ * using client = Socket.open("inet", "stream");
+ * client.bind({ hostname: "127.0.0.1", port: 0 });
+ * await client.connect(listener.localAddr!);
+ * using served = await listener.accept();
+ * assertEquals(served.remoteAddr, client.localAddr);
+ * ```
+ */
+export class Socket<F extends Family = Family> implements HasDescriptor, Disposable, AsyncIterable<Socket<F>> {
+  readonly #io: LibcIo = libcIo("Cannot open a socket");
+  #fd: number;
+  #entry: Entry | null = null;
+  #refed = true;
+  #timeouts: Timeouts | null = null;
+  /** Whether a datagram socket was told to read no more: the kernel says so by an event, and never by a result. */
+  #deaf = false;
+  #lastWait = Infinity;
+  /** What a receive that was to fill its buffer had taken when it was aborted. */
+  #left: Bytes | null = null;
+  /** The address of a connect that goes on in the kernel. */
+  #connecting: Bytes | null = null;
+  #unlink: Bytes | null = null;
+
+  /** Family. */
+  readonly family: F;
+  /** Type. */
+  readonly type: SocketType;
+  /** Protocol number. */
+  readonly protocol: number;
+
+  static {
+    make = (found, family, type) => new Socket(found, family, type);
+    moved = (socket) => {
+      const { family, type, protocol } = socket;
+      const [refed, left, unlink, timeouts] = [socket.#refed, socket.#left, socket.#unlink, socket.#timeouts];
+      const to = new Socket({ fd: socket.#giveUp("move"), protocol }, family, type);
+      to.#refed = refed;
+      to.#left = left;
+      to.#unlink = unlink;
+      to.#timeouts = timeouts;
+      return to;
+    };
+  }
+
+  private constructor(found: Pick<Descriptor, "fd" | "protocol">, family: F, type: SocketType) {
+    this.#fd = found.fd;
+    this.family = family;
+    this.type = type;
+    this.protocol = found.protocol;
+    if (open.size === 0) globalThis.addEventListener("unload", closeAll);
+    open.add(found.fd);
+    forgotten.register(this, found.fd, this);
+  }
+
+  /**
+   * Opens a socket: socket(2).
+   *
+   * @param family "inet", "inet6" or "unix"; the others are not possible yet.
+   * @param type "stream", "dgram" or "seqpacket"; "raw" is not possible yet.
+   * @param protocol By name or number; default: the usual one of family and type.
+   * @returns The socket, not bound.
+   * @throws {Deno.errors.NotSupported} This kernel has no such family, type or protocol; the message says which.
+   * @throws {Deno.errors.NotCapable} `--allow-ffi` is missing.
+   */
+  static open<F extends Family>(family: F, type: SocketType, protocol: Protocol = 0): Socket<F> {
+    const doing = `Cannot open a socket of family ${shown(family)} and type ${shown(type)}`;
+    const domain = word(FAMILIES, family);
+    const kind = word(TYPES, type);
+    if (domain === undefined) {
+      throw new Deno.errors.NotSupported(
+        `${doing}: the family must be one of ${Object.keys(FAMILIES).join(", ")} for now`,
+      );
+    }
+    if (kind === undefined) {
+      throw new Deno.errors.NotSupported(`${doing}: the type must be one of ${Object.keys(TYPES).join(", ")} for now`);
+    }
+    const number = protocolNumber(protocol, doing);
+    const result = libc(doing).socket(constant(domain, "linux"), constant(kind, "linux") | BIRTH, number);
+    return made<F>(check(result, "socket", doing, OPEN_REMEDIES), doing);
+  }
+
+  /**
+   * Two unix sockets that are connected with each other: socketpair(2).
+   *
+   * @param type Default "stream".
+   * @returns The two.
+   */
+  static pair(type: Exclude<SocketType, "raw"> = "stream"): [Socket<"unix">, Socket<"unix">] {
+    const doing = `Cannot open a pair of sockets of type ${shown(type)}`;
+    const kind = word(TYPES, type);
+    if (kind === undefined) throw new TypeError(`${doing}: the type must be one of ${Object.keys(TYPES).join(", ")}`);
+    const io = libcIo(doing);
+    const fds = new Int32Array(2);
+    const result = io.socketpair(constant("AF_UNIX", "linux"), constant(kind, "linux") | BIRTH, 0, fds);
+    check(result, "socketpair", doing, OPEN_REMEDIES);
+    return [made<"unix">(fds[0]!, doing), made<"unix">(fds[1]!, doing)];
+  }
+
+  /**
+   * Takes ownership of a descriptor that is open already; it never blocks from then on, and is closed on exec.
+   *
+   * @param fd The descriptor.
+   * @returns The socket; its family, type and protocol are asked of the kernel.
+   * @throws {TypeError} It is no socket.
+   * @throws {Deno.errors.NotSupported} It is of a family or type that this library has no words for.
+   */
+  static adopt(fd: number): Socket {
+    const doing = `Cannot adopt descriptor ${shown(fd)}`;
+    integer(fd, `${doing}: it`, 0, 2 ** 31 - 1);
+    const io = libcIo(doing);
+    const flags = io.fcntl(fd, constant("F_GETFL", "linux"), 0);
+    check(flags, "fcntl", doing);
+    try {
+      descriptorOf({ [DESCRIPTOR]: fd }, doing);
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource) throw new TypeError(`${doing}: it is no socket`);
+      throw error;
+    }
+    const socket = made<Family>(fd, doing, false);
+    check(io.fcntl(fd, constant("F_SETFL", "linux"), flags | constant("O_NONBLOCK", "linux")), "fcntl", doing);
+    check(io.fcntl(fd, constant("F_SETFD", "linux"), constant("FD_CLOEXEC", "linux")), "fcntl", doing);
+    return socket;
+  }
+
+  /** The descriptor, for `@berkeley/sockets/options`. */
+  get [DESCRIPTOR](): number {
+    return this.fd;
+  }
+
+  /**
+   * The descriptor, for other FFI.
+   *
+   * @throws {Deno.errors.BadResource} The socket is closed.
+   */
+  get fd(): number {
+    if (this.#fd < 0) throw isClosed("Cannot use a socket");
+    return this.#fd;
+  }
+
+  /** Own address, getsockname(2); null before bind. */
+  get localAddr(): SocketAddress<F> | null {
+    const address = addressOf(this.fd, "local");
+    if (address === null || ("port" in address && address.port === 0) || ("path" in address && address.path === "")) {
+      return null;
+    }
+    return address as SocketAddress<F>;
+  }
+
+  /** The peer's address, getpeername(2); null when not connected. Most unix peers have no name: their path is "". */
+  get remoteAddr(): SocketAddress<F> | null {
+    return addressOf(this.fd, "remote") as SocketAddress<F> | null;
+  }
+
+  /** Default waits in milliseconds; may be changed at any time, also while a call waits. */
+  get timeouts(): SocketTimeouts {
+    return (this.#timeouts ??= new Timeouts()).visible;
+  }
+
+  /** What SO_RCVTIMEO and SO_SNDTIMEO read and set. */
+  get [TIMEOUTS](): SocketTimeouts {
+    return this.timeouts;
+  }
+
+  /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
+  #shown(): string {
+    return this.#fd < 0 ? `a ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
+  }
+
+  #error(syscall: string, verb: string, remedies?: Remedies, errno = lastErrno()): Error {
+    return systemErrorOf(errno, syscall, `Cannot ${verb} ${this.#shown()}`, remedies);
+  }
+
+  #open(verb: string): number {
+    if (this.#fd < 0) throw isClosed(`Cannot ${verb} ${this.#shown()}`);
+    return this.#fd;
+  }
+
+  #encode(address: AddressInput<F>, use: Use): Bytes {
+    return permitted(
+      this.family,
+      address,
+      use,
+      `Cannot ${use === "send" ? "send on" : use} ${this.family} ${this.type}`,
+    );
+  }
+
+  /** Waits; gives the time at which the call began to wait, 0 before it did, which its timeout counts from. */
+  async #ready(
+    interest: number,
+    kind: WaitKind,
+    signal: AbortSignal | undefined,
+    verb: string,
+    began: number,
+  ): Promise<number> {
+    // Another owner of the same number gave it up: it may be open still.
+    if (this.#entry?.holders === 0) this.#entry = null;
+    const entry = this.#entry ??= hold(this.#open(verb));
+    const since = now();
+    // Also without any set: they may be while the call waits.
+    const timed = { timeouts: this.#timeouts ??= new Timeouts(), kind, since: began || since };
+    await readiness(entry, interest, this.#refed, signal, timed, () => `Cannot ${verb} ${this.#shown()}`);
+    this.#lastWait = now() - since;
+    return timed.since;
+  }
+
+  /** Whether a call that failed is to be made again once the socket is ready; throws what is no such failure. */
+  #blocked(syscall: string, verb: string, remedies?: Remedies): boolean {
+    if (failedWith("EAGAIN")) return true;
+    if (failedWith("EINTR")) return false;
+    throw this.#error(syscall, verb, remedies);
+  }
+
+  /**
+   * Binds to an address of this machine: bind(2).
+   *
+   * @param address The address; port 0 for any that is free, a unix path of "" for a name of the kernel's choice.
+   * @param options The mode of a unix path, in force before anyone can connect; whether close() removes the path.
+   */
+  bind(address: AddressInput<F>, options: { mode?: number; unlinkOnClose?: boolean } = {}): void {
+    const fd = this.#open("bind");
+    const bytes = this.#encode(address, "bind");
+    const { mode, unlinkOnClose = false } = options;
+    if (mode !== undefined) {
+      integer(mode, "Cannot bind: mode", 0, 0o7777);
+      // On Linux the file of a unix socket is born with the mode of the socket: nobody can connect before.
+      check(this.#io.fchmod(fd, mode), "fchmod", `Cannot set the mode of ${this.#shown()}`);
+    }
+    if (failed(this.#io.bind(fd, bytes))) {
+      const errno = lastErrno();
+      const shownAddress = showAddress(readSockaddr(bytes, "linux"));
+      throw systemErrorOf(errno, "bind", `Cannot bind ${this.family} ${this.type} ${shownAddress}`, BIND_REMEDIES);
+    }
+    const path = bytes.subarray(UNIX_PATH);
+    if (unlinkOnClose && this.family === "unix" && path.byteLength > 0 && path[0] !== 0) {
+      this.#unlink = new Uint8Array([...path, 0]);
+    }
+  }
+
+  /**
+   * Waits for connections: listen(2).
+   *
+   * @param backlog How many may wait to be accepted, default 511; the system has a limit of its own (net.core.somaxconn).
+   */
+  listen(backlog = 511): void {
+    const fd = this.#open("listen on");
+    integer(backlog, "Cannot listen: the backlog", 0, 2 ** 31 - 1);
+    if (failed(this.#io.listen(fd, backlog))) throw this.#error("listen", "listen on", { EINVAL: "bind() it first" });
+  }
+
+  /**
+   * Takes a connection: accept(2).
+   *
+   * @param options A signal that ends the wait.
+   * @returns The connection.
+   */
+  async accept(options?: WaitOptions): Promise<Socket<F>> {
+    const signal = signalOf(options, () => `Cannot accept on ${this.#shown()}`);
+    let since = 0;
+    for (;;) {
+      const accepted = this.tryAccept();
+      if (accepted !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return accepted;
+      }
+      since = await this.#ready(READABLE, "accept", signal, "accept on", since);
+    }
+  }
+
+  /** Takes a connection, now; null when nobody waits. */
+  tryAccept(): Socket<F> | null {
+    const fd = this.#open("accept on");
+    for (;;) {
+      const result = this.#io.accept(fd, name, nameLength, BIRTH);
+      if (!failed(result)) return made<F>(result, "Cannot accept");
+      if (this.#blocked("accept", "accept on", ACCEPT_REMEDIES)) return null;
+    }
+  }
+
+  /**
+   * Connects: connect(2). Of a datagram socket only the peer is set.
+   *
+   * After an abort the attempt goes on in the kernel: the next call to the same address joins it, one to another address
+   * undoes it first.
+   *
+   * @param address The peer, a literal address: see `resolveAddress`.
+   * @param options A signal that ends the wait.
+   */
+  async connect(address: AddressInput<F>, options?: WaitOptions): Promise<void> {
+    const signal = signalOf(options, () => `Cannot connect ${this.#shown()}`);
+    let since = now();
+    const bytes = this.#begin(address);
+    for (let waited = false;; waited = true) {
+      // The second call tells how the first went, and ends the attempt in the kernel, which reading SO_ERROR does not.
+      const state = this.#connectNow(bytes, waited);
+      if (state === "connected") return;
+      if (state === "queue full") {
+        const limit = this.#timeouts?.visible.connect ?? Infinity;
+        if (now() - since >= limit) {
+          throw new Deno.errors.TimedOut(`Cannot connect ${this.#shown()}: nothing within ${limit} ms`);
+        }
+        await pause(QUEUE_RETRY, signal);
+      } else since = await this.#ready(WRITABLE, "connect", signal, "connect", since);
+    }
+  }
+
+  /** Connects, now; null while in progress: wait for writable, then read `SO_ERROR`. */
+  tryConnect(address: AddressInput<F>): true | null {
+    return this.#connectNow(this.#begin(address), false) === "connected" ? true : null;
+  }
+
+  #begin(address: AddressInput<F>): Bytes {
+    this.#open("connect");
+    const bytes = this.#encode(address, "connect");
+    if (this.#connecting !== null && !sameBytes(this.#connecting, bytes)) {
+      // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so.
+      if (failed(this.#io.connect(this.#fd, this.#connecting)) && failedWith("EALREADY")) {
+        this.#io.connect(this.#fd, UNSPECIFIED);
+      }
+      this.#connecting = null;
+    }
+    return bytes;
+  }
+
+  #connectNow(bytes: Bytes, waited: boolean): "connected" | "in progress" | "queue full" {
+    for (;;) {
+      if (!failed(this.#io.connect(this.#open("connect"), bytes))) {
+        this.#connecting = null;
+        return "connected";
+      }
+      if (failedWith("EINTR")) continue;
+      if (failedWith("EAGAIN") && this.family === "unix") return "queue full";
+      if (failedWith("EISCONN") && (waited || this.#connecting !== null)) {
+        this.#connecting = null;
+        return "connected";
+      }
+      if (failedWith("ECONNABORTED") && this.#connecting !== null && !waited) {
+        // The attempt failed, and its error was read from SO_ERROR: this is the next one.
+        this.#connecting = null;
+        continue;
+      }
+      if (!failedWith("EINPROGRESS") && !failedWith("EALREADY")) {
+        this.#connecting = null;
+        throw this.#connectError(bytes, lastErrno());
+      }
+      this.#connecting = bytes;
+      return "in progress";
+    }
+  }
+
+  #connectError(bytes: Bytes, errno: number): Error {
+    const to = showAddress(readSockaddr(bytes, "linux"));
+    return systemErrorOf(errno, "connect", `Cannot connect ${this.family} ${this.type} to ${to}`, {
+      ECONNREFUSED: "nothing listens there, or a firewall refuses",
+      EISCONN: "the socket is connected already",
+      ENETUNREACH: "this machine has no route to that network",
+    });
+  }
+
+  /** Undoes connect on a datagram socket, by a connect(2) to AF_UNSPEC. One that was bound to port 0 loses its port on Linux. */
+  disconnect(): void {
+    const fd = this.#open("disconnect");
+    if (this.type === "stream") {
+      throw new TypeError(`Cannot disconnect ${this.#shown()}: it is a stream, use shutdown() or close()`);
+    }
+    if (failed(this.#io.connect(fd, UNSPECIFIED))) throw this.#error("connect", "disconnect");
+  }
+
+  /**
+   * Sends: send(2).
+   *
+   * @param data The bytes; of a stream, as many as there is room for.
+   * @param options Flags, and a signal that ends the wait.
+   * @returns The number of bytes sent, which may be less than there are on streams.
+   */
+  async send(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<number> {
+    const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
+    let since = 0;
+    for (;;) {
+      const sent = this.trySend(data, options);
+      if (sent !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return sent;
+      }
+      since = await this.#ready(WRITABLE, "send", signal, "send on", since);
+    }
+  }
+
+  /** Sends, now; null when it would block. */
+  trySend(data: Uint8Array, flags?: SendFlags): number | null {
+    const fd = this.#open("send on");
+    const view = usable(data, "send");
+    const bits = flags === undefined ? QUIET : sendBits(flags);
+    for (;;) {
+      const result = this.#io.send(fd, view, bits);
+      if (!failed(result)) return result;
+      if (this.#blocked("send", "send on", SEND_REMEDIES)) return null;
+    }
+  }
+
+  /** Sends all of it; on failure the error's `sent` says how much went out. */
+  async sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
+    let sent = 0;
+    try {
+      // Its length is asked once: a buffer that is transferred meanwhile is an error, not the end.
+      usable(data, "send");
+      const { byteLength } = data;
+      do sent += await this.send(sent === 0 ? data : data.subarray(sent), options); while (sent < byteLength);
+    } catch (error) {
+      throw error instanceof Error ? Object.assign(error, { sent }) : error;
+    }
+  }
+
+  /**
+   * Sends to an address: sendto(2).
+   *
+   * @param data The datagram.
+   * @param address Where to, a literal address.
+   * @param options Flags, and a signal that ends the wait.
+   * @returns The number of bytes sent.
+   */
+  async sendTo(data: Uint8Array, address: AddressInput<F>, options?: WaitOptions & SendFlags): Promise<number> {
+    const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
+    let since = 0;
+    for (;;) {
+      const sent = this.trySendTo(data, address, options);
+      if (sent !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return sent;
+      }
+      since = await this.#ready(WRITABLE, "send", signal, "send on", since);
+    }
+  }
+
+  /** Sends to an address, now; null when it would block. */
+  trySendTo(data: Uint8Array, address: AddressInput<F>, flags?: SendFlags): number | null {
+    const fd = this.#open("send on");
+    const view = usable(data, "send");
+    const bytes = this.#encode(address, "send");
+    const bits = flags === undefined ? QUIET : sendBits(flags);
+    for (;;) {
+      const result = this.#io.sendto(fd, view, bits, bytes);
+      if (!failed(result)) return result;
+      if (this.#blocked("sendto", "send on", SEND_REMEDIES)) return null;
+    }
+  }
+
+  /**
+   * Receives: recv(2).
+   *
+   * @param buffer Where to; taken anew at each attempt, so it may not be transferred while the call waits. Without it, up
+   * to 64 KiB of its own.
+   * @param options Flags, a signal that ends the wait, and `waitAll` to fill the buffer unless the stream ends.
+   * @returns The filled part of the buffer; empty at the end of a stream, and for an empty datagram.
+   * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost.
+   */
+  async receive(
+    buffer?: Uint8Array<ArrayBuffer>,
+    options?: WaitOptions & ReceiveFlags & { waitAll?: boolean },
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const signal = signalOf(options, () => `Cannot receive on ${this.#shown()}`);
+    let since = 0;
+    if (options?.waitAll === true && (options.peek === true || options.outOfBand === true)) {
+      throw new TypeError(`Cannot receive on ${this.#shown()}: waitAll goes with neither peek nor outOfBand`);
+    }
+    if (options?.waitAll === true && buffer !== undefined && this.type === "stream") {
+      return await this.#fill(usable(buffer, "receive") as Bytes, signal, options);
+    }
+    for (;;) {
+      const got = this.tryReceive(buffer, options) ?? this.#spin(buffer, options) ?? (this.#deaf ? nothing() : null);
+      if (got !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return got;
+      }
+      since = await this.#ready(READABLE, "receive", signal, "receive on", since);
+    }
+  }
+
+  /** Looks at the socket for a while, after a wait that was short. */
+  #spin(buffer: Bytes | undefined, flags: ReceiveFlags | undefined): Bytes | null {
+    // Where somebody else waits too, it may be for the one who would be kept from running.
+    if (this.#lastWait > SHORT || !nobodyWaits()) return null;
+    const since = now();
+    do {
+      const got = this.tryReceive(buffer, flags);
+      if (got !== null) {
+        this.#lastWait = now() - since;
+        return got;
+      }
+    } while (now() - since < SPIN);
+    return null;
+  }
+
+  async #fill(buffer: Bytes, signal: AbortSignal | undefined, flags: ReceiveFlags): Promise<Bytes> {
+    let filled = 0;
+    let since = 0;
+    try {
+      while (filled < buffer.byteLength) {
+        const got = this.tryReceive(buffer.subarray(filled), flags);
+        if (got === null) since = await this.#ready(READABLE, "receive", signal, "receive on", since);
+        else if (got.byteLength === 0) break;
+        else filled += got.byteLength;
+      }
+      return buffer.subarray(0, filled);
+    } catch (error) {
+      // What was taken goes to the next receive.
+      if (filled > 0) this.#left = buffer.slice(0, filled);
+      throw error;
+    }
+  }
+
+  /** Receives, now; null when it would block. */
+  tryReceive(buffer?: Uint8Array<ArrayBuffer>, flags?: ReceiveFlags): Uint8Array<ArrayBuffer> | null {
+    const fd = this.#open("receive on");
+    const into = buffer === undefined ? room : usable(buffer, "receive") as Bytes;
+    if (this.#left !== null && flags?.outOfBand !== true) {
+      return this.#takeLeft(into, buffer === undefined, flags?.peek === true);
+    }
+    const bits = this.#receiveBits(flags);
+    for (;;) {
+      const result = this.#io.recv(fd, into, bits);
+      if (!failed(result)) return this.#received(into, result, buffer === undefined);
+      if (this.#blocked("recv", "receive on", RECEIVE_REMEDIES)) return null;
+    }
+  }
+
+  #takeLeft(into: Bytes, own: boolean, peek: boolean): Bytes {
+    const left = this.#left!;
+    const count = Math.min(left.byteLength, into.byteLength);
+    into.set(left.subarray(0, count));
+    if (!peek) this.#left = count < left.byteLength ? left.subarray(count) : null;
+    return own ? into.slice(0, count) : into.subarray(0, count);
+  }
+
+  #receiveBits(flags: ReceiveFlags | undefined): number {
+    if (flags?.errorQueue === true) throw new TypeError("Cannot receive: errorQueue is of receiveMessage() alone");
+    // A datagram tells its true length, whatever fits.
+    const bits = this.type === "stream" ? 0 : TRUNCATES;
+    return flags === undefined
+      ? bits
+      : bits | (flags.peek === true ? PEEK : 0) | (flags.outOfBand === true ? OUT_OF_BAND : 0);
+  }
+
+  #received(into: Bytes, count: number, own: boolean): Bytes {
+    if (count > into.byteLength) {
+      throw systemErrorOf(errnoNumber("EMSGSIZE"), "recv", `Cannot receive on ${this.#shown()}`, {
+        EMSGSIZE: `the datagram has ${count} bytes, the buffer ${into.byteLength}`,
+      });
+    }
+    return own ? into.slice(0, count) : into.subarray(0, count);
+  }
+
+  /**
+   * Receives with the sender's address: recvfrom(2).
+   *
+   * @param buffer Where to; without it, up to 64 KiB of its own.
+   * @param options Flags, and a signal that ends the wait.
+   * @returns The filled part of the buffer, and the sender.
+   * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost.
+   */
+  async receiveFrom(
+    buffer?: Uint8Array<ArrayBuffer>,
+    options?: WaitOptions & ReceiveFlags,
+  ): Promise<[Uint8Array<ArrayBuffer>, SocketAddress<F>]> {
+    const signal = signalOf(options, () => `Cannot receive on ${this.#shown()}`);
+    let since = 0;
+    for (;;) {
+      const got = this.tryReceiveFrom(buffer, options);
+      if (got !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return got;
+      }
+      since = await this.#ready(READABLE, "receive", signal, "receive on", since);
+    }
+  }
+
+  /** Receives with the sender's address, now; null when it would block. */
+  tryReceiveFrom(
+    buffer?: Uint8Array<ArrayBuffer>,
+    flags?: ReceiveFlags,
+  ): [Uint8Array<ArrayBuffer>, SocketAddress<F>] | null {
+    const fd = this.#open("receive on");
+    const into = buffer === undefined ? room : usable(buffer, "receive") as Bytes;
+    if (this.#left !== null && flags?.outOfBand !== true) {
+      const left = this.#takeLeft(into, buffer === undefined, flags?.peek === true);
+      return [left, this.remoteAddr as SocketAddress<F>];
+    }
+    const bits = this.#receiveBits(flags);
+    for (;;) {
+      const result = this.#io.recvfrom(fd, into, bits, name, nameLength);
+      if (!failed(result)) {
+        // Streams give no address, and unix sockets that have no name.
+        const length = Math.min(nameLength[0]!, name.byteLength);
+        const from = length > 0
+          ? readSockaddr(name.subarray(0, length), "linux")
+          : this.family === "unix"
+          ? UNNAMED
+          : this.remoteAddr;
+        return [this.#received(into, result, buffer === undefined), from as SocketAddress<F>];
+      }
+      if (this.#blocked("recvfrom", "receive on", RECEIVE_REMEDIES)) return null;
+    }
+  }
+
+  /**
+   * Sends several buffers as one message, with control data: sendmsg(2).
+   *
+   * @param message The buffers, the destination when the socket is not connected, the control messages.
+   * @param options Flags, and a signal that ends the wait.
+   * @returns The number of bytes sent, which may be less than there are on streams.
+   */
+  async sendMessage(message: OutgoingMessage<F>, options?: WaitOptions & SendFlags): Promise<number> {
+    const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
+    let since = 0;
+    for (;;) {
+      const sent = this.trySendMessage(message, options);
+      if (sent !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return sent;
+      }
+      since = await this.#ready(WRITABLE, "send", signal, "send on", since);
+    }
+  }
+
+  /** Sends a message, now; null when it would block. */
+  trySendMessage(message: OutgoingMessage<F>, flags?: SendFlags): number | null {
+    const fd = this.#open("send on");
+    const doing = `Cannot send on ${this.family} ${this.type}`;
+    object(message, `${doing}: the message`, "an object with data");
+    const data = message.data instanceof Uint8Array ? [message.data] : message.data;
+    const address = message.remoteAddr === undefined ? null : this.#encode(message.remoteAddr, "send");
+    const control = message.control === undefined ? null : encodeControl(message.control, this.family, doing, this);
+    const bits = flags === undefined ? QUIET : sendBits(flags);
+    for (;;) {
+      const result = sendMessage(this.#io, fd, data, address, control, bits);
+      if (!failed(result)) return result;
+      if (this.#blocked("sendmsg", "send on", SEND_REMEDIES)) return null;
+    }
+  }
+
+  /**
+   * Receives a message with all that the kernel tells of it: recvmsg(2). A message that does not fit is no error:
+   * `truncated` says so, and `byteLength` is the true length.
+   *
+   * @param options Where to, the room for control messages, flags, and a signal that ends the wait.
+   * @returns The message. Descriptors in it are owned: adopt, give up or close them.
+   */
+  async receiveMessage(options?: WaitOptions & ReceiveFlags & ReceiveTarget): Promise<IncomingMessage<F>> {
+    const signal = signalOf(options, () => `Cannot receive on ${this.#shown()}`);
+    let since = 0;
+    for (;;) {
+      const got = this.tryReceiveMessage(options);
+      if (got !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return got;
+      }
+      // The error queue is told of as an error, which every wait hears.
+      since = await this.#ready(options?.errorQueue === true ? 0 : READABLE, "receive", signal, "receive on", since);
+    }
+  }
+
+  /** Receives a message, now; null when it would block. */
+  tryReceiveMessage(options: ReceiveFlags & ReceiveTarget = {}): IncomingMessage<F> | null {
+    const fd = this.#open("receive on");
+    const { buffer, controlLength = CONTROL_ROOM, errorQueue = false } = options;
+    const views = buffer === undefined ? [room] : buffer instanceof Uint8Array ? [buffer] : buffer;
+    if (this.#left !== null && !errorQueue) {
+      return this.#leftAsMessage(views, buffer === undefined, options.peek === true);
+    }
+    const { errorQueue: _, ...flags } = options;
+    const bits = this.#receiveBits(flags) | (errorQueue ? ERROR_QUEUE : 0);
+    for (;;) {
+      const raw = receiveMessage(this.#io, fd, views, this.type !== "stream", controlLength, bits);
+      if (raw !== null) return this.#message(raw, views, buffer === undefined);
+      if (this.#blocked("recvmsg", "receive on", RECEIVE_REMEDIES)) return null;
+    }
+  }
+
+  #message(raw: RawMessage, views: readonly Bytes[], own: boolean): IncomingMessage<F> {
+    const first = views[0] ?? room.subarray(0, 0);
+    const filled = first.subarray(0, Math.min(raw.byteLength, first.byteLength));
+    return {
+      data: own ? filled.slice() : filled,
+      byteLength: raw.byteLength,
+      remoteAddr: raw.address.byteLength === 0 ? null : readSockaddr(raw.address, "linux") as SocketAddress<F>,
+      control: decodeControl(raw.control, (fd) => new Owned(fd, Socket.adopt)),
+      truncated: (raw.flags & TRUNCATES) !== 0,
+      controlTruncated: (raw.flags & CONTROL_TRUNCATED) !== 0,
+      endOfRecord: (raw.flags & END_OF_RECORD) !== 0,
+    };
+  }
+
+  #leftAsMessage(views: readonly Bytes[], own: boolean, peek: boolean): IncomingMessage<F> {
+    const data = this.#takeLeft(views[0] ?? room, own, peek);
+    return {
+      data,
+      byteLength: data.byteLength,
+      remoteAddr: null,
+      control: [],
+      truncated: false,
+      controlTruncated: false,
+      endOfRecord: false,
+    };
+  }
+
+  /** Ends sending, receiving or both: shutdown(2). The peer reads the end of the stream. */
+  shutdown(how: "read" | "write" | "both"): void {
+    const fd = this.#open("shut down");
+    if (how !== "read" && how !== "write" && how !== "both") {
+      throw new TypeError(
+        `Cannot shut down ${this.#shown()}: it is ${shown(how)}, it must be "read", "write" or "both"`,
+      );
+    }
+    const number = constant(how === "read" ? "SHUT_RD" : how === "write" ? "SHUT_WR" : "SHUT_RDWR", "linux");
+    if (failed(this.#io.shutdown(fd, number))) throw this.#error("shutdown", "shut down");
+    this.#deaf ||= how !== "write" && this.type === "dgram";
+    // The kernel wakes no writer of a unix socket for it, full as it is.
+    if (this.#entry !== null) wakeWaiters(this.#entry);
+  }
+
+  /** Closes: close(2). Calls that wait reject with `BadResource`, iteration ends. A second time throws. */
+  close(): void {
+    libc("Cannot close").close(this.#giveUp("close"));
+    if (this.#unlink !== null) this.#io.unlink(this.#unlink);
+  }
+
+  /** Gives up ownership: the object is closed, the descriptor lives. */
+  detach(): number {
+    return this.#giveUp("detach");
+  }
+
+  #giveUp(verb: string): number {
+    const fd = this.#open(verb);
+    const reason = isClosed(`Cannot wait for ${this.family} ${this.type}`);
+    this.#fd = -1;
+    // Before it is closed: a duplicate of it would keep its events coming.
+    closing(fd, reason);
+    this.#entry = null;
+    open.delete(fd);
+    forgotten.unregister(this);
+    return fd;
+  }
+
+  /** A second descriptor of the same socket. */
+  dup(): Socket<F> {
+    const fd = this.#io.fcntl(this.#open("duplicate"), constant("F_DUPFD_CLOEXEC", "linux"), 0);
+    if (failed(fd)) throw this.#error("fcntl", "duplicate", OPEN_REMEDIES);
+    return made<F>(fd, "Cannot duplicate");
+  }
+
+  /** Calls that wait from now on keep the program alive (default). */
+  ref(): void {
+    this.#refed = true;
+    if (this.#entry !== null) refWaiters(this.#entry, true);
+  }
+
+  /** They do not. */
+  unref(): void {
+    this.#refed = false;
+    if (this.#entry !== null) refWaiters(this.#entry, false);
+  }
+
+  /**
+   * A connected stream as Deno has it; it owns the descriptor from then on, and this object is closed.
+   *
+   * What differs from Deno's own connections: closing the writable closes the sending half alone, and the end of the
+   * readable, or its cancelling, leaves a writable open that is in use. The connection closes when both have ended, when
+   * the readable has ended and nobody took the writable, and when a stream fails or is aborted. `Deno.startTls` does not
+   * take it: see {@linkcode Socket.toNodeSocket}.
+   *
+   * @returns The connection; a `Deno.TcpConn` where the family is inet or inet6. A peer without a name has the path "".
+   * @throws {TypeError} It is no stream.
+   * @throws {Deno.errors.NotConnected} It has no peer, or none any more.
+   *
+   * @example A connection read as text
+   * ```ts
+   * import { Socket } from "@berkeley/sockets/socket";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const [left, right] = Socket.pair();
+   * using client = left.asConn();
+   * using server = right.asConn();
+   * await ReadableStream.from(["hello"]).pipeThrough(new TextEncoderStream()).pipeTo(client.writable);
+   * assertEquals(await new Response(server.readable).text(), "hello");
+   * ```
+   */
+  asConn(): Deno.Conn {
+    return connOf(this);
+  }
+
+  /**
+   * A listening stream as Deno has it; it owns the descriptor from then on, and this object is closed.
+   *
+   * @returns The listener. What it accepts is as {@linkcode Socket.asConn} gives it.
+   * @throws {TypeError} It is no stream, or does not listen.
+   */
+  asListener(): Deno.Listener {
+    return listenerOf(this);
+  }
+
+  /**
+   * A connected TCP or unix stream as node:net has it, for TLS and HTTP on top; it owns the descriptor from then on, and
+   * this object is closed. A listening socket goes to node by `server.listen({ fd: socket.detach() })`.
+   *
+   * @returns The socket of node.
+   * @throws {TypeError} It is no stream.
+   * @throws {Deno.errors.NotConnected} It has no peer, or it listens.
+   *
+   * @example HTTP from a chosen port
+   * ```ts
+   * import { Socket } from "@berkeley/sockets/socket";
+   * import { get } from "node:http";
+   *
+   * await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("hello"));
+   * const socket = Socket.open("inet", "stream");
+   * socket.bind({ hostname: "127.0.0.1", port: 0 });
+   * await socket.connect(server.addr as Deno.NetAddr);
+   * await new Promise<void>((done) => {
+   *   get("http://127.0.0.1/", { createConnection: () => socket.toNodeSocket() }, (response) => {
+   *     response.resume().on("end", done);
+   *   });
+   * });
+   * ```
+   */
+  toNodeSocket(): NodeSocket {
+    return nodeSocketOf(this);
+  }
+
+  /**
+   * Accepts until the socket is closed. Where the process has no descriptor left it waits, 5 ms at first and 1 s at most,
+   * and goes on; leaving the loop closes the socket, as with Deno's listeners.
+   */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
+    let delay: number = BACK_OFF[0];
+    try {
+      for (;;) {
+        let accepted: Socket<F>;
+        try {
+          accepted = await this.accept();
+        } catch (error) {
+          if (this.#fd < 0) return;
+          if (!["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string }).code ?? "")) throw error;
+          await pause(delay, undefined);
+          delay = Math.min(delay * 2, BACK_OFF[1]);
+          continue;
+        }
+        delay = BACK_OFF[0];
+        yield accepted;
+      }
+    } finally {
+      this[Symbol.dispose]();
+    }
+  }
+
+  /** `close()`, without an error when closed already. */
+  [Symbol.dispose](): void {
+    if (this.#fd >= 0) this.close();
+  }
+}
+
+const RECEIVE_REMEDIES: Remedies = {
+  ENOTCONN: "the socket is not connected",
+  ECONNREFUSED: "an earlier datagram was refused: nothing receives there",
+};
+
+/** Every socket is born so: it never blocks, and no child inherits it. */
+const BIRTH = constant("SOCK_NONBLOCK", "linux") | constant("SOCK_CLOEXEC", "linux");
+/** A peer that is gone is an error, no signal. */
+const QUIET = constant("MSG_NOSIGNAL", "linux");
+const TRUNCATES = constant("MSG_TRUNC", "linux");
+const PEEK = constant("MSG_PEEK", "linux");
+const ERROR_QUEUE = constant("MSG_ERRQUEUE", "linux");
+const CONTROL_TRUNCATED = constant("MSG_CTRUNC", "linux");
+const END_OF_RECORD = constant("MSG_EOR", "linux");
+/** Room for control messages that nobody asked for otherwise. */
+const CONTROL_ROOM = 1024;
+const OUT_OF_BAND = constant("MSG_OOB", "linux");
+/** Where the path begins in an address. */
+const UNIX_PATH = LAYOUT.sockaddr_un.linux.fields.sun_path[0];
+function nothing(): Bytes {
+  return new Uint8Array(0);
+}
+/** The address of a unix socket without one. */
+const UNNAMED = { family: "unix", path: "" } as const;
+/** An address of family AF_UNSPEC: connecting to it disconnects. */
+const UNSPECIFIED = new Uint8Array(16);
+
+function sendBits(flags: SendFlags): number {
+  return QUIET | (flags.outOfBand === true ? OUT_OF_BAND : 0) |
+    (flags.dontRoute === true ? constant("MSG_DONTROUTE", "linux") : 0) |
+    (flags.more === true ? constant("MSG_MORE", "linux") : 0) |
+    (flags.endOfRecord === true ? constant("MSG_EOR", "linux") : 0) |
+    (flags.confirm === true ? constant("MSG_CONFIRM", "linux") : 0);
+}
+
+function protocolNumber(protocol: Protocol, doing: string): number {
+  if (typeof protocol === "number") return integer(protocol, `${doing}: the protocol`, 0, 0xffff);
+  const known = word(PROTOCOLS, protocol);
+  if (known === undefined) {
+    throw new Deno.errors.NotSupported(
+      `${doing}: the protocol is ${shown(protocol)}, it must be a number or one of ${
+        Object.keys(PROTOCOLS).join(", ")
+      } for now`,
+    );
+  }
+  return constant(known, "linux");
+}
+
+/** The object of a new descriptor, which is closed when there can be none. */
+function made<F extends Family>(fd: number, doing: string, own = true): Socket<F> {
+  try {
+    const found = descriptorOf({ [DESCRIPTOR]: fd }, doing);
+    families ??= numbersOf(FAMILIES);
+    types ??= numbersOf(TYPES);
+    const family = families.get(found.family);
+    const type = types.get(found.type);
+    if (family === undefined || type === undefined) {
+      throw new Deno.errors.NotSupported(`${doing}: it is ${describe(found)}, which this library has no words for yet`);
+    }
+    return make(found, family as F, type as SocketType);
+  } catch (error) {
+    if (own) libc(doing).close(fd);
+    throw error;
+  }
+}
+
+/** A buffer whose memory is there, cut to what a call can take. */
+function usable(view: Uint8Array, verb: string): Uint8Array {
+  if (!(view instanceof Uint8Array)) {
+    throw new TypeError(`Cannot ${verb}: the buffer is ${shown(view)}, it must be a Uint8Array`);
+  }
+  if (view.byteLength === 0 && view.buffer instanceof ArrayBuffer && view.buffer.detached) {
+    throw new TypeError(`Cannot ${verb}: the buffer is detached, it must be one that still has its memory`);
+  }
+  return view.byteLength > 0x7fff_f000 ? view.subarray(0, 0x7fff_f000) : view;
+}
+
+function sameBytes(a: Bytes, b: Bytes): boolean {
+  return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
+}
+
+function isClosed(doing: string): Deno.errors.BadResource {
+  return new Deno.errors.BadResource(`${doing}: the socket is closed`);
+}
+
+/** Waits a while, or until the signal comes. */
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal!.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", abort);
+  });
+}

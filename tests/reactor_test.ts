@@ -1,0 +1,248 @@
+// The reactor from outside: many waiters, numbers that are reused, aborts, Workers, a busy thread pool, and idleness.
+// The calls that wait: socket/*_test.ts; longer runs: soak_test.ts, and here with SOCKETS_SOAK=1.
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { Socket } from "../socket/socket.ts";
+import {
+  both,
+  bytes,
+  FFI,
+  fill,
+  outcome,
+  PROGRAM,
+  runProgram,
+  sleep,
+  test,
+  text,
+  udp,
+  udpPair,
+} from "./socket/make.ts";
+
+const SOAK = Deno.permissions.querySync({ name: "env" }).state === "granted" && Deno.env.get("SOCKETS_SOAK") === "1";
+
+test("ten waiters on one socket get ten datagrams", FFI, async () => {
+  using pair = await udpPair();
+  const waiting = Array.from({ length: 10 }, () => pair[1].receive());
+  await sleep(5);
+  for (let i = 0; i < 10; i++) await pair[0].send(bytes(`${i}`));
+  assertEquals((await Promise.all(waiting)).map(text).sort().join(""), "0123456789");
+});
+
+test("reader and writer of one socket wait independently", FFI, async () => {
+  const [left, right] = Socket.pair();
+  using _pair = both([left, right]);
+  const filled = fill(left);
+  const reading = left.receive();
+  const writing = left.send(bytes("x"));
+  await sleep(5);
+  await right.send(bytes("read"));
+  assertEquals(text(await reading), "read");
+  const again = left.receive();
+  for (let got = 0; got < filled;) got += (await right.receive()).byteLength;
+  assertEquals(await writing, 1);
+  await right.send(bytes("again"));
+  assertEquals(text(await again), "again");
+});
+
+test("one descriptor adopted twice wakes both owners", FFI, async () => {
+  using peer = udp();
+  const first = udp();
+  const address = first.localAddr!;
+  const second = Socket.adopt(first.fd);
+  const waiting = Promise.all([first.receive(), second.receive()]);
+  await sleep(2);
+  await peer.sendTo(bytes("a"), address);
+  await peer.sendTo(bytes("b"), address);
+  assertEquals((await waiting).map(text).sort().join(""), "ab");
+  const left = outcome(second.receive());
+  first.detach();
+  assertInstanceOf(await left, Deno.errors.BadResource);
+  // The number is open still, and the other owner waits again.
+  const again = second.receive();
+  await peer.sendTo(bytes("c"), address);
+  assertEquals(text(await again), "c");
+  second.close();
+});
+
+test("a number that is closed and reused wakes nobody wrongly", FFI, async () => {
+  const rounds = SOAK ? 20_000 : 2000;
+  using sender = udp();
+  let reused = 0;
+  let fd = -1;
+  for (let i = 0; i < rounds; i++) {
+    const socket = udp();
+    if (socket.fd === fd) reused++;
+    fd = socket.fd;
+    const waiting = outcome(socket.receive());
+    if (i % 3 === 0) sender.trySendTo(bytes("for the former owner"), socket.localAddr!);
+    if (i % 7 === 0) await sleep(0);
+    socket.close();
+    const next = udp();
+    if (next.fd === fd) reused++;
+    const got = outcome(next.receive());
+    sender.trySendTo(bytes(`${i}`), next.localAddr!);
+    assertEquals(text(await got as Uint8Array), `${i}`);
+    next.close();
+    const result = await waiting;
+    if (result instanceof Uint8Array) assertEquals(text(result), "for the former owner");
+    else assertInstanceOf(result, Deno.errors.BadResource);
+  }
+  assert(reused >= rounds, `${reused} numbers were reused`);
+});
+
+test("aborts at any moment lose no datagram", FFI, async () => {
+  const rounds = SOAK ? 100_000 : 10_000;
+  using pair = await udpPair();
+  const [sender, receiver] = pair;
+  let sent = 0;
+  let received = 0;
+  for (let i = 0; i < rounds; i++) {
+    const controller = new AbortController();
+    const waiting = receiver.receive(undefined, { signal: controller.signal }).then(
+      (data) => assertEquals(text(data), `${received++}`),
+      (reason) => assertEquals(reason, "enough"),
+    );
+    const dice = Math.random();
+    if (dice < 0.5) sender.trySend(bytes(`${sent++}`));
+    if (dice < 0.3) await Promise.resolve();
+    if (dice > 0.9 && i % 50 === 0) await sleep(1);
+    controller.abort("enough");
+    await waiting;
+  }
+  for (; received < sent; received++) assertEquals(text(receiver.tryReceive()!), `${received}`);
+  assertEquals(receiver.tryReceive(), null);
+});
+
+test("Workers that are terminated while their sockets wait leave no thread", PROGRAM, async () => {
+  const { output, errors } = await runProgram(
+    `
+    const threads = () => [...Deno.readDirSync("/proc/self/task")].length;
+    const code = 'import { Socket } from "' + SOCKET + '"; for (let i = 0; i < 3; i++) { const s = Socket.open("inet", "dgram"); ' +
+      's.bind({ hostname: "127.0.0.1", port: 0 }); s.receive().catch(() => {}); } postMessage("waiting");';
+    const url = URL.createObjectURL(new Blob([code], { type: "text/typescript" }));
+    async function round() {
+      const worker = new Worker(url, { type: "module" });
+      await new Promise((resolve, reject) => { worker.onmessage = resolve; worker.onerror = reject; });
+      worker.terminate();
+    }
+    await round();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const before = threads();
+    for (let i = 0; i < ${SOAK ? 100 : 10}; i++) await round();
+    const most = threads();
+    const since = performance.now();
+    while (threads() > before && performance.now() - since < 3000) await new Promise((resolve) => setTimeout(resolve, 50));
+    console.log(JSON.stringify({ before, most, after: threads() }));
+  `.replace("SOCKET +", `"${new URL("../socket/socket.ts", import.meta.url)}" +`),
+    { env: { MALLOC_PERTURB_: "165" }, within: SOAK ? 120_000 : 30_000 },
+  );
+  const { before, most, after } = JSON.parse(output || `{"before":0,"most":0,"after":"${errors}"}`);
+  console.log(`threads: ${before} before, ${most} at most, ${after} after`);
+  assert(after <= before, output + errors);
+});
+
+/** Wakes a socket a few times while the thread pool is stuck with sleeping calls; the slowest wake in milliseconds. */
+async function slowestWake(jobs: number): Promise<number> {
+  const { output, errors } = await runProgram(
+    `
+    const c = Deno.dlopen("libc.so.6", { usleep: { parameters: ["u32"], result: "i32", nonblocking: true } });
+    const receiver = Socket.open("inet", "dgram");
+    receiver.bind({ hostname: "127.0.0.1", port: 0 });
+    const sender = Socket.open("inet", "dgram");
+    const address = receiver.localAddr!;
+    let sentAt = 0;
+    async function wake(delay: number) {
+      const waiting = receiver.receive();
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      sentAt = performance.now();
+      sender.trySendTo(new Uint8Array(1), address);
+      await waiting;
+      return performance.now() - sentAt;
+    }
+    for (let i = 0; i < 20; i++) await wake(1);
+    for (let i = 0; i < ${jobs}; i++) c.symbols.usleep(900_000);
+    let worst = 0;
+    const since = performance.now();
+    while (performance.now() - since < 800) worst = Math.max(worst, await wake(Math.random() * 8));
+    console.log(worst);
+    Deno.exit(0);
+  `,
+  );
+  const worst = Number(output || "NaN");
+  assert(worst >= 0, errors);
+  return worst;
+}
+
+for (const jobs of [40, 64]) {
+  test(`${jobs} sleeping calls in the thread pool delay no wake`, PROGRAM, async () => {
+    const worst = await slowestWake(jobs);
+    console.log(`slowest wake beside ${jobs} sleeping calls: ${worst.toFixed(2)} ms`);
+    assert(worst < 50, `${worst} ms`);
+  });
+}
+
+test("a flooded socket does not starve a timer", FFI, async () => {
+  using pair = await udpPair();
+  const [sender, receiver] = pair;
+  const data = new Uint8Array(64);
+  let stop = false;
+  let received = 0;
+  // One loop sends and receives without ever having to wait.
+  const flood = (async () => {
+    while (!stop) {
+      sender.trySend(data);
+      await receiver.receive();
+      received++;
+    }
+  })();
+  let ticks = 0;
+  let latest = 0;
+  let expected = performance.now() + 10;
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {
+      latest = Math.max(latest, performance.now() - expected);
+      expected = performance.now() + 10;
+      if (++ticks === 30) {
+        clearInterval(timer);
+        resolve();
+      }
+    }, 10);
+  });
+  stop = true;
+  await flood;
+  console.log(`${received} datagrams, timer at most ${latest.toFixed(1)} ms late`);
+  assert(latest < 100, `${latest} ms late`);
+});
+
+test("waiting idly makes no system call", { ...PROGRAM, run: ["strace"] }, async () => {
+  const waiting = new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--ext=ts",
+      `import { Socket } from "${new URL("../socket/socket.ts", import.meta.url)}";
+      const socket = Socket.open("inet", "dgram");
+      socket.bind({ hostname: "127.0.0.1", port: 0 });
+      socket.receive();`,
+    ],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const file = await Deno.makeTempFile();
+  await sleep(1500);
+  const strace = new Deno.Command("strace", {
+    args: ["-f", "-o", file, "-p", String(waiting.pid)],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  // Attaching interrupts what waits, which then waits again.
+  await sleep(700);
+  const before = await Deno.readTextFile(file);
+  await sleep(2000);
+  const after = await Deno.readTextFile(file);
+  strace.kill("SIGINT");
+  await strace.status;
+  waiting.kill("SIGKILL");
+  await waiting.status;
+  await Deno.remove(file);
+  assert(before.includes("epoll_wait("), before);
+  assertEquals(after.slice(before.length), "");
+});

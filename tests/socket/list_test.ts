@@ -1,0 +1,496 @@
+// listSockets() and findSocket(): what they see of sockets of every origin, and that no successor is ever touched.
+// Finding the descriptor of an object that one has: ../descriptor_test.ts. The calls of a socket: the other files here.
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import dgram from "node:dgram";
+import { once } from "node:events";
+import net from "node:net";
+import { DESCRIPTOR, SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_RCVBUF, SO_TYPE, TCP_INFO } from "../../options/mod.ts";
+import { findSocket, listSockets, type SocketFilter, type SocketInfo } from "../../socket/list.ts";
+import { Socket } from "../../socket/socket.ts";
+import { test } from "../needs.ts";
+import { abstract, bytes, FFI, fill, IPV6, LOCAL, PATHS, sleep, tcpListener, tcpPair, udp, udpPair } from "./make.ts";
+
+async function denoPair(): Promise<{ client: Deno.TcpConn; server: Deno.TcpConn } & Disposable> {
+  using listener = Deno.listen(LOCAL);
+  const [client, server] = await Promise.all([
+    Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }),
+    listener.accept(),
+  ]);
+  return { client, server, [Symbol.dispose]: () => (client.close(), server.close()) };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 2000 && !condition(); i++) await sleep(1);
+  assert(condition());
+}
+
+function listed(socket: { readonly [DESCRIPTOR]: number }): SocketInfo {
+  const found = listSockets().filter((one) => one.fd === socket[DESCRIPTOR]);
+  assertEquals(found.length, 1);
+  return found[0]!;
+}
+
+/** Those that were not there before. */
+function since(before: readonly SocketInfo[]): SocketInfo[] {
+  const known = new Set(before.map((one) => one.fd));
+  return listSockets().filter((one) => !known.has(one.fd));
+}
+
+test("listSockets() tells what our sockets are, and that they are ours", FFI, async () => {
+  using socket = udp();
+  const one = listed(socket);
+  assertEquals({ ...one }, {
+    fd: socket.fd,
+    owner: "library",
+    family: "inet",
+    type: "dgram",
+    protocol: 17,
+    localAddr: socket.localAddr,
+    remoteAddr: null,
+    receiveQueue: 0,
+    sendQueue: 0,
+  });
+  using pair = await tcpPair();
+  const [client, server] = pair;
+  const { owner, state, localAddr, remoteAddr } = listed(client);
+  assertEquals({ owner, state, localAddr, remoteAddr }, {
+    owner: "library",
+    state: "established",
+    localAddr: client.localAddr,
+    remoteAddr: server.localAddr,
+  });
+});
+
+test("listSockets() no longer calls a descriptor ours that was given away", FFI, () => {
+  const socket = udp();
+  assertEquals(listed(socket).owner, "library");
+  const fd = socket.detach();
+  assertEquals(listed({ [DESCRIPTOR]: fd }).owner, "other");
+  using adopted = Socket.adopt(fd);
+  assertEquals(listed(adopted).owner, "library");
+});
+
+test("listSockets() sees Deno's listeners, connections and datagram sockets", FFI, async () => {
+  const before = listSockets();
+  using listener = Deno.listen(LOCAL);
+  using pair = await denoPair();
+  const datagram = Deno.listenDatagram({ transport: "udp", ...LOCAL });
+  try {
+    const now = since(before);
+    assertEquals(now.map((one) => one.owner), ["other", "other", "other", "other"]);
+    const { port } = listener.addr;
+    assertEquals(
+      now.filter((one) => one.state === "listen").map((one) => one.localAddr),
+      [{ family: "inet", hostname: "127.0.0.1", port }],
+    );
+    assertEquals(
+      findSocket({ remoteAddr: pair.server.localAddr }).localAddr,
+      { family: "inet", hostname: "127.0.0.1", port: pair.client.localAddr.port },
+    );
+    assertEquals(findSocket({ localAddr: datagram.addr as Deno.NetAddr }).type, "dgram");
+  } finally {
+    datagram.close();
+  }
+});
+
+test("listSockets() sees the sockets of node:net and node:dgram, and sets options on them", FFI, async () => {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  const accepted = once(server, "connection");
+  const client = net.connect(port, "127.0.0.1");
+  await once(client, "connect");
+  const [served] = await accepted as [net.Socket];
+  const datagram = dgram.createSocket("udp4");
+  datagram.bind(0, "127.0.0.1");
+  await once(datagram, "listening");
+  try {
+    assertEquals(
+      listSockets({ localAddr: { hostname: "127.0.0.1", port } }).map((one) => one.state).sort(),
+      ["established", "listen"],
+    );
+    const one = findSocket({ remoteAddr: { port } });
+    assertEquals(SO_KEEPALIVE.set(one, true), true);
+    assertEquals(SO_KEEPALIVE.get(client), true);
+    assertEquals(findSocket({ localAddr: { port: datagram.address().port }, type: "dgram" }).protocol, 17);
+  } finally {
+    client.destroy();
+    served.destroy();
+    server.close();
+    await once(server, "close");
+    datagram.close();
+    await once(datagram, "close");
+  }
+});
+
+test("listSockets() sees unix sockets with their paths, and pairs without a name", PATHS, async () => {
+  const before = listSockets();
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/socket`;
+    using _listener = Deno.listen({ transport: "unix", path });
+    const name = abstract();
+    using socket = Socket.open("unix", "seqpacket");
+    socket.bind(name);
+    const [left, right] = Socket.pair("dgram");
+    using _left = left;
+    using _right = right;
+    const now = since(before);
+    assertEquals(
+      now.map(({ type, state, localAddr, remoteAddr }) => [
+        type,
+        state,
+        localAddr && "path" in localAddr && localAddr.path,
+        remoteAddr && "path" in remoteAddr && remoteAddr.path,
+      ]),
+      [["stream", undefined, path, null], ["seqpacket", undefined, name.path, null], [
+        "dgram",
+        undefined,
+        null,
+        "",
+      ], ["dgram", undefined, null, ""]],
+    );
+    assertEquals(findSocket({ localAddr: { path } }).family, "unix");
+    assertEquals(findSocket({ localAddr: { transport: "unix", path } as Deno.UnixAddr }).family, "unix");
+    assertEquals(findSocket({ localAddr: name }).fd, socket.fd);
+    const unnamed = listSockets({ type: "dgram", localAddr: { path: "" }, remoteAddr: { path: "" } });
+    assertEquals(unnamed.map((one) => one.fd), [left.fd, right.fd].sort((a, b) => a - b));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+test("listSockets() sees the sockets of Workers, and options reach them", FFI, async () => {
+  const code = `
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    postMessage(listener.addr.port);
+    onmessage = () => { listener.close(); postMessage("closed"); };
+  `;
+  const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
+  const message = () => new Promise<unknown>((resolve) => worker.onmessage = ({ data }) => resolve(data));
+  const port = await message() as number;
+  const one = findSocket({ localAddr: { hostname: "127.0.0.1", port } });
+  assertEquals([one.owner, one.state], ["other", "listen"]);
+  assertEquals(SO_KEEPALIVE.set(one, true), true);
+  const closed = message();
+  worker.postMessage("close");
+  await closed;
+  await until(() => listSockets({ localAddr: { port } }).length === 0);
+  assertThrows(() => SO_KEEPALIVE.get(one), Deno.errors.BadResource, "the socket is closed");
+  worker.terminate();
+});
+
+test("listSockets() tells IPv6 addresses, and finds mapped ones by either family", IPV6, async () => {
+  using listener = Socket.open("inet6", "stream");
+  listener.bind({ hostname: "::", port: 0 });
+  listener.listen();
+  const { port } = listener.localAddr!;
+  using client = Socket.open("inet", "stream");
+  await client.connect({ hostname: "127.0.0.1", port });
+  using served = await listener.accept();
+  for (const hostname of ["127.0.0.1", "::ffff:127.0.0.1", "0:0:0:0:0:FFFF:7F00:1"]) {
+    assertEquals(findSocket({ localAddr: { hostname, port } }).fd, served.fd);
+    assertEquals(findSocket({ remoteAddr: { hostname, port } }).fd, client.fd);
+  }
+  assertEquals(findSocket({ localAddr: { hostname: "::", port } }).fd, listener.fd);
+  assertEquals(findSocket({ localAddr: served.localAddr!, state: "established" }).family, "inet6");
+  assertEquals(findSocket({ remoteAddr: served.localAddr! }).fd, client.fd);
+});
+
+test("listSockets() tells the states of TCP", FFI, async () => {
+  using fresh = Socket.open("inet", "stream");
+  using listener = tcpListener();
+  using client = Socket.open("inet", "stream");
+  await client.connect(listener.localAddr!);
+  using server = await listener.accept();
+  const states = () => [fresh, listener, client, server].map((one) => listed(one).state);
+  assertEquals(states(), ["close", "listen", "established", "established"]);
+  client.shutdown("write");
+  await until(() => listed(server).state === "close-wait" && listed(client).state !== "fin-wait-1");
+  assertEquals(states(), ["close", "listen", "fin-wait-2", "close-wait"]);
+  assertEquals(listSockets({ state: "close-wait" }).map((one) => one.fd), [server.fd]);
+  assertEquals(listed(fresh).localAddr, null);
+});
+
+test("listSockets() tells the bytes that a stream has not read, and those not yet sent", FFI, async () => {
+  using pair = await tcpPair();
+  const [client, server] = pair;
+  await client.send(new Uint8Array(1000));
+  await until(() => listed(server).receiveQueue === 1000);
+  assertEquals(listed(client).receiveQueue, 0);
+  await until(() => listed(client).sendQueue === 0);
+  assertEquals((await server.receive()).byteLength, 1000, "nothing was taken");
+  assertEquals(listed(server).receiveQueue, 0);
+
+  const sent = fill(client);
+  await until(() => listed(client).sendQueue + listed(server).receiveQueue === sent);
+  assert(listed(client).sendQueue > 0);
+  assert(listed(server).receiveQueue > 0);
+});
+
+test("listSockets() tells no queues of listeners, whatever waits to be accepted", FFI, async () => {
+  using listener = tcpListener();
+  using client = Socket.open("inet", "stream");
+  await client.connect(listener.localAddr!);
+  const { receiveQueue, sendQueue } = listed(listener);
+  assertEquals([receiveQueue, sendQueue], [0, 0]);
+});
+
+test("listSockets() tells the memory of all waiting datagrams", FFI, async () => {
+  using pair = await udpPair();
+  const [left, right] = pair;
+  for (let i = 1; i <= 3; i++) {
+    await left.send(new Uint8Array(500));
+    assert(listed(right).receiveQueue >= 500 * i, `${listed(right).receiveQueue} after ${i}`);
+  }
+  for (let i = 0; i < 3; i++) await right.receive();
+  assertEquals(listed(right).receiveQueue, 0);
+});
+
+test("listSockets() tells the bytes that a unix stream has not read", FFI, async () => {
+  const [left, right] = Socket.pair();
+  using _left = left;
+  using _right = right;
+  await left.send(new Uint8Array(300));
+  assertEquals(listed(right).receiveQueue, 300);
+  assert(listed(left).sendQueue >= 300);
+  await right.receive();
+  assertEquals([listed(right).receiveQueue, listed(left).sendQueue], [0, 0]);
+});
+
+test("listSockets() lists a socket with two descriptors once, under ours", FFI, () => {
+  const before = listSockets();
+  using first = udp();
+  const second = first.dup();
+  assertEquals(since(before).map((one) => one.fd), [Math.min(first.fd, second.fd)]);
+  // The lower number is no longer ours, the socket still is.
+  const [lower, higher] = first.fd < second.fd ? [first, second] : [second, first];
+  const fd = lower.detach();
+  assertEquals(since(before).map((one) => [one.fd, one.owner]), [[higher.fd, "library"]]);
+  Socket.adopt(fd).close();
+  higher.close();
+});
+
+test("listSockets() tells MPTCP connections apart from the listener whose cookie they have", FFI, async () => {
+  using listener = Socket.open("inet", "stream", "mptcp");
+  listener.bind(LOCAL);
+  listener.listen();
+  const connect = async () => {
+    const client = Socket.open("inet", "stream", "mptcp");
+    await client.connect(listener.localAddr!);
+    return [client, await listener.accept()] as const;
+  };
+  const [client, server] = await connect();
+  using _client = client;
+  const [client2, server2] = await connect();
+  using _client2 = client2;
+  using _server2 = server2;
+  await client.send(new Uint8Array(70));
+  await until(() => listed(server).receiveQueue === 70);
+  assertEquals([listener, client, server, server2].map((one) => listed(one).state), [
+    "listen",
+    "established",
+    "established",
+    "established",
+  ]);
+  const one = listed(server);
+  assertEquals(SO_KEEPALIVE.get(one), false);
+  const fd = server.fd;
+  server.close();
+  const successor = server2.dup();
+  using _successor = successor;
+  assertEquals(successor.fd, fd);
+  assertThrows(() => SO_KEEPALIVE.set(one, true), Deno.errors.BadResource);
+  assertEquals(SO_KEEPALIVE.get(server2), false);
+});
+
+test("a socket that was closed after it was listed is BadResource, and its successor stays as it is", FFI, () => {
+  const first = tcpListener();
+  const fd = first.fd;
+  const touched = listed(first);
+  const untouched = listed(first);
+  assertEquals(SO_KEEPALIVE.get(touched), false);
+  first.close();
+  for (const one of [touched, untouched]) {
+    assertThrows(() => one[DESCRIPTOR], Deno.errors.BadResource, "the socket is closed");
+    assertThrows(() => SO_KEEPALIVE.set(one, true), Deno.errors.BadResource, "Cannot set SO_KEEPALIVE");
+  }
+  using successor = tcpListener();
+  assertEquals(successor.fd, fd, "the number is used again");
+  const size = SO_RCVBUF.get(successor);
+  for (const one of [touched, untouched]) {
+    assertThrows(() => one[DESCRIPTOR], Deno.errors.BadResource);
+    assertThrows(() => SO_KEEPALIVE.set(one, true), Deno.errors.BadResource, "the socket is closed");
+    assertThrows(() => SO_RCVBUF.set(one, 4096), Deno.errors.BadResource);
+    assertThrows(() => TCP_INFO.get(one), Deno.errors.BadResource);
+  }
+  assertEquals([SO_KEEPALIVE.get(successor), SO_RCVBUF.get(successor)], [false, size]);
+});
+
+test("a socket that was closed after it was listed is BadResource when its number is a file", PATHS, async () => {
+  const socket = udp();
+  const one = listed(socket);
+  socket.close();
+  using _file = await Deno.open(new URL(import.meta.url));
+  assertThrows(() => SO_TYPE.get(one), Deno.errors.BadResource);
+});
+
+test("a number that is used again at once is never taken for what was listed", FFI, () => {
+  for (let i = 0; i < 2000; i++) {
+    const first = udp();
+    const one = listSockets({ localAddr: first.localAddr! })[0]!;
+    first.close();
+    using second = udp();
+    assertEquals(second.fd, one.fd);
+    assertThrows(() => SO_BROADCAST.set(one, true), Deno.errors.BadResource);
+    assertEquals(SO_BROADCAST.get(second), false);
+  }
+});
+
+test("sockets that Workers close and open all the time are listed whole, or are closed", FFI, async () => {
+  const code = `
+    let going = true;
+    onmessage = () => going = false;
+    while (going) {
+      for (let i = 0; i < 20; i++) {
+        const socket = i % 2 ? Deno.listen({ hostname: "127.0.0.1", port: 0 })
+          : Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+        socket.close();
+      }
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    postMessage("ended");
+  `;
+  const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  const workers = [1, 2].map(() => new Worker(url, { type: "module" }));
+  const ended = Promise.all(workers.map((worker) => new Promise((resolve) => worker.onmessage = resolve)));
+  try {
+    using ours = udp();
+    const outcomes = { whole: 0, closed: 0 };
+    for (const end = performance.now() + 500; performance.now() < end; await sleep(0)) {
+      for (const one of listSockets({ localAddr: { hostname: "127.0.0.1" } })) {
+        try {
+          assertEquals(SO_TYPE.get(one), one.type === "stream" ? 1 : 2);
+          outcomes.whole++;
+        } catch (error) {
+          if (!(error instanceof Deno.errors.BadResource)) throw error;
+          outcomes.closed++;
+        }
+      }
+      assertEquals(listed(ours).owner, "library");
+    }
+    assert(outcomes.whole > 0);
+  } finally {
+    for (const worker of workers) worker.postMessage("end");
+    await ended;
+    for (const worker of workers) worker.terminate();
+  }
+});
+
+test("listSockets() does not take the error that a socket keeps", FFI, async () => {
+  using socket = udp();
+  using gone = udp();
+  await socket.connect(gone.localAddr!);
+  gone.close();
+  await socket.send(bytes("x"));
+  await sleep(20);
+  listSockets();
+  listed(socket);
+  assertEquals(SO_ERROR.get(socket), 111);
+});
+
+test("listSockets() takes every field of its filter into account", FFI, async () => {
+  using datagram = udp();
+  using pair = await tcpPair();
+  const [client, server] = pair;
+  const of = (filter: SocketFilter) => {
+    const fds = listSockets(filter).map((one) => one.fd);
+    return [datagram, client, server].map((one) => fds.includes(one.fd));
+  };
+  assertEquals(of({}), [true, true, true]);
+  assertEquals(of({ type: "dgram" }), [true, false, false]);
+  assertEquals(of({ type: "stream" }), [false, true, true]);
+  assertEquals(of({ family: "inet" }), [true, true, true]);
+  assertEquals(of({ family: "inet6" }), [false, false, false]);
+  assertEquals(of({ family: "vsock" }), [false, false, false]);
+  assertEquals(of({ state: "established" }), [false, true, true]);
+  assertEquals(of({ state: "listen" }), [false, false, false]);
+  assertEquals(of({ localAddr: { hostname: "127.0.0.1" } }), [true, true, true]);
+  assertEquals(of({ localAddr: { hostname: "127.0.0.2" } }), [false, false, false]);
+  assertEquals(of({ remoteAddr: { hostname: "127.0.0.1" } }), [false, true, true]);
+  assertEquals(of({ localAddr: client.localAddr! }), [false, true, false]);
+  assertEquals(of({ remoteAddr: client.localAddr! }), [false, false, true]);
+  assertEquals(of({ localAddr: { path: "" } }), [false, false, false]);
+  assertEquals(of({ localAddr: { ...LOCAL, transport: "udp", port: datagram.localAddr!.port } as Deno.NetAddr }), [
+    true,
+    false,
+    false,
+  ]);
+  assertEquals(of({ localAddr: { ...LOCAL, transport: "tcp", port: datagram.localAddr!.port } as Deno.NetAddr }), [
+    false,
+    false,
+    false,
+  ]);
+  assertEquals(of({ type: "stream", localAddr: client.localAddr!, remoteAddr: client.localAddr! }), [
+    false,
+    false,
+    false,
+  ]);
+});
+
+test("a filter that cannot be meant is refused with what it must be", FFI, () => {
+  // deno-lint-ignore no-explicit-any
+  const refused: [any, abstract new (...args: any[]) => Error, string][] = [
+    [null, TypeError, "the filter is null, it must be an object"],
+    [{ port: 80 }, TypeError, 'the filter has a field "port", it can have family, type, state, localAddr and'],
+    [{ family: "inet4" }, TypeError, 'the family is "inet4", it must be one of "inet", "inet6", "unix"'],
+    [{ family: 2 }, TypeError, "the family is 2"],
+    [{ type: "datagram" }, TypeError, 'the type is "datagram", it must be one of "stream", "dgram"'],
+    [{ state: "ESTABLISHED" }, TypeError, 'the state is "ESTABLISHED", it must be one of "established"'],
+    [{ state: "toString" }, TypeError, "the state is"],
+    [{ localAddr: "127.0.0.1:80" }, TypeError, 'localAddr is "127.0.0.1:80", it must be an object'],
+    [{ localAddr: { host: "::1" } }, TypeError, 'localAddr has a field "host", it can have hostname, port and path'],
+    [
+      { remoteAddr: { hostname: "localhost" } },
+      SyntaxError,
+      'remoteAddr.hostname is "localhost", it must be a literal',
+    ],
+    [{ remoteAddr: { hostname: "127.1" } }, SyntaxError, 'remoteAddr.hostname is "127.1"'],
+    [{ localAddr: { port: 65536 } }, RangeError, "localAddr.port is 65536"],
+    [{ localAddr: { port: "80" } }, TypeError, 'localAddr.port is "80"'],
+    [{ localAddr: { path: 1 } }, TypeError, "localAddr.path is 1"],
+    [{ localAddr: { path: "/a", port: 1 } }, TypeError, "localAddr has a path and a hostname or port"],
+  ];
+  for (const [filter, errorClass, message] of refused) {
+    assertThrows(() => listSockets(filter), errorClass, message);
+    assertThrows(() => findSocket(filter), errorClass, `Cannot find a socket: ${message}`);
+  }
+  assertThrows(() => findSocket(undefined as never), TypeError, "the filter is undefined");
+});
+
+test("findSocket() gives the only one, says what is not there, and lists those that fit", FFI, async () => {
+  using pair = await tcpPair();
+  const [client, server] = pair;
+  const { port } = client.localAddr!;
+  assertEquals(findSocket({ localAddr: { port } }).fd, client.fd);
+  assertThrows(
+    () => findSocket({ type: "seqpacket", remoteAddr: { hostname: "192.0.2.1", port: 9 } }),
+    Deno.errors.NotFound,
+    'Cannot find a socket with {"type":"seqpacket","remoteAddr":{"hostname":"192.0.2.1","port":9}}: no socket',
+  );
+  using other = Socket.open("inet", "stream");
+  using listener = Socket.open("inet", "stream");
+  listener.bind({ hostname: "127.0.0.3", port: 0 });
+  listener.listen();
+  await other.connect(listener.localAddr!);
+  const { message } = assertThrows(() => findSocket({ type: "stream", state: "established" }), Error, "match:");
+  for (const one of [client, server, other]) {
+    assert(
+      message.includes(
+        `descriptor ${one.fd} (tcp 127.0.0.1:${one.localAddr!.port} to ` +
+          `${one.remoteAddr!.hostname}:${one.remoteAddr!.port}, established)`,
+      ),
+      message,
+    );
+  }
+});

@@ -1,0 +1,149 @@
+// Socket.timeouts: how long each kind of call waits, and what comes after it did in vain.
+// Signals: in the files named after the calls.
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { Socket } from "../../socket/socket.ts";
+import type { SocketTimeouts } from "../../socket/waits.ts";
+import { abstract, both, bytes, FFI, fill, outcome, sleep, tcpListener, tcpPair, test, text, udpPair } from "./make.ts";
+
+/** Asserts that a call times out after about so long. */
+async function assertTimesOut(call: () => Promise<unknown>, milliseconds: number): Promise<void> {
+  const since = performance.now();
+  const error = await outcome(call());
+  const took = performance.now() - since;
+  assertInstanceOf(error, Deno.errors.TimedOut);
+  assert(error.message.includes(`${milliseconds} ms`), error.message);
+  assert(took > milliseconds - 2 && took < milliseconds + 200, `${took} ms`);
+}
+
+test("timeouts are absent until they are set", FFI, async () => {
+  using pair = await udpPair();
+  assertEquals({ ...pair[0].timeouts }, {});
+  pair[0].timeouts.receive = 20;
+  assertEquals({ ...pair[0].timeouts }, { receive: 20 });
+  assertEquals({ ...pair[1].timeouts }, {});
+});
+
+test("receive, send, accept and connect time out each by its own", FFI, async () => {
+  const [left, right] = Socket.pair();
+  using _pair = both([left, right]);
+  left.timeouts.receive = 20;
+  left.timeouts.send = 30;
+  await assertTimesOut(() => left.receive(), 20);
+  await assertTimesOut(() => left.receiveFrom(), 20);
+  await assertTimesOut(() => left.receive(new Uint8Array(4), { waitAll: true }), 20);
+  fill(left);
+  await assertTimesOut(() => left.send(bytes("x")), 30);
+  await assertTimesOut(() => left.sendAll(bytes("x")), 30);
+  using listener = tcpListener();
+  listener.timeouts.accept = 20;
+  await assertTimesOut(() => listener.accept(), 20);
+  using unix = Socket.open("unix", "stream");
+  const address = abstract();
+  unix.bind(address);
+  unix.listen(0);
+  using first = Socket.open("unix", "stream");
+  await first.connect(address);
+  using second = Socket.open("unix", "stream");
+  second.timeouts.connect = 30;
+  await assertTimesOut(() => second.connect(address), 30);
+  // Accepted sockets have none of their listener's.
+  using accepted = await unix.accept();
+  assertEquals({ ...accepted.timeouts }, {});
+});
+
+test("what comes after the timeout is not lost", FFI, async () => {
+  using pair = await udpPair();
+  pair[1].timeouts.receive = 10;
+  await assertTimesOut(() => pair[1].receive(), 10);
+  await pair[0].send(bytes("late"));
+  assertEquals(text(await pair[1].receive()), "late");
+  using stream = await tcpPair();
+  stream[1].timeouts.receive = 30;
+  await stream[0].send(bytes("some"));
+  await assertTimesOut(() => stream[1].receive(new Uint8Array(8), { waitAll: true }), 30);
+  await stream[0].send(bytes("more"));
+  assertEquals(text(await stream[1].receive(new Uint8Array(8), { waitAll: true })), "somemore");
+});
+
+test("a timeout that is set while a call waits counts from its start", FFI, async () => {
+  using pair = await udpPair();
+  const waiting = outcome(pair[1].receive());
+  await sleep(5);
+  pair[1].timeouts.receive = 40;
+  const late = outcome(pair[1].receive());
+  const since = performance.now();
+  pair[1].timeouts.receive = 15;
+  assertInstanceOf(await waiting, Deno.errors.TimedOut);
+  assertInstanceOf(await late, Deno.errors.TimedOut);
+  assert(performance.now() - since < 100);
+});
+
+test("a timeout that is deleted or raised while a call waits does not end it", FFI, async () => {
+  using pair = await udpPair();
+  pair[1].timeouts.receive = 20;
+  const waiting = pair[1].receive();
+  await sleep(2);
+  delete pair[1].timeouts.receive;
+  await sleep(40);
+  await pair[0].send(bytes("in time"));
+  assertEquals(text(await waiting), "in time");
+  pair[1].timeouts.receive = 20;
+  const raised = pair[1].receive();
+  pair[1].timeouts.receive = 5000;
+  await sleep(40);
+  await pair[0].send(bytes("as well"));
+  assertEquals(text(await raised), "as well");
+});
+
+test("a timeout is of the whole call, also when others take what it was woken for", FFI, async () => {
+  using pair = await udpPair();
+  const [sender, receiver] = pair;
+  receiver.timeouts.receive = 60;
+  // Those who came first are served first; the last one is woken each time, and finds nothing.
+  const since = performance.now();
+  let served = 0;
+  const greedy = setInterval(() => {
+    sender.trySend(bytes("x"));
+    while (receiver.tryReceive() !== null) served++;
+  }, 5);
+  const error = await outcome(receiver.receive());
+  clearInterval(greedy);
+  assertInstanceOf(error, Deno.errors.TimedOut);
+  assert(performance.now() - since < 200 && served > 0);
+});
+
+test("the try twins know no timeout, and 0 is one", FFI, async () => {
+  using pair = await udpPair();
+  pair[1].timeouts.receive = 0;
+  assertEquals(pair[1].tryReceive(), null);
+  await assertTimesOut(() => pair[1].receive(), 0);
+  await pair[0].send(bytes("there"));
+  await sleep(1);
+  assertEquals(text(await pair[1].receive()), "there");
+});
+
+test("timeouts take milliseconds of the four kinds, and nothing else", FFI, async () => {
+  using pair = await udpPair();
+  const timeouts = pair[0].timeouts as Record<string, unknown>;
+  assertThrows(() => timeouts.receive = NaN, RangeError);
+  assertThrows(() => timeouts.receive = -1, RangeError);
+  assertThrows(() => timeouts.receive = 1.5, RangeError);
+  assertThrows(() => timeouts.receive = Infinity, RangeError);
+  assertThrows(() => timeouts.receive = "5", TypeError);
+  assertThrows(() => timeouts.recieve = 5, TypeError, "recieve");
+  assertThrows(() => Object.assign(pair[0].timeouts, { nothing: 1 } as SocketTimeouts), TypeError);
+  assertEquals({ ...pair[0].timeouts }, {});
+});
+
+test("a timeout and a signal may both be there: the first one ends the call", FFI, async () => {
+  using pair = await udpPair();
+  pair[0].timeouts.receive = 10;
+  assertInstanceOf(
+    await outcome(pair[0].receive(undefined, { signal: AbortSignal.timeout(30) })),
+    Deno.errors.TimedOut,
+  );
+  pair[0].timeouts.receive = 3000;
+  const error = await outcome(pair[0].receive(undefined, { signal: AbortSignal.timeout(5) }));
+  assertEquals((error as Error).name, "TimeoutError");
+  await sleep(30);
+});
