@@ -137,7 +137,7 @@ export function test(
       const before = openSockets();
       await fn(t);
       // The thread that waited for the test's sockets ends a moment after the last of them is closed.
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise((resolve) => setTimeout(resolve, 10));
       if (before !== null) await assertNoneLeft(before);
     },
   });
