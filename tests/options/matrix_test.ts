@@ -157,6 +157,8 @@ interface Value {
   readonly room?: number;
   /** What must be done before; a refusal of it is not looked at. */
   readonly first?: (socket: RawSocket) => void;
+  /** What is set is a clock, which goes on by a thousand a second. */
+  readonly ticks?: boolean;
   /** For options that cannot be read: something else that tells whether it is in force. */
   readonly proof?: (socket: RawSocket) => unknown;
   /** What the proof must be then. */
@@ -419,7 +421,7 @@ const VALUES: Readonly<Partial<Record<OptionName, Value>>> = {
     },
     room: 20,
   },
-  TCP_TIMESTAMP: { set: 1000, first: repair },
+  TCP_TIMESTAMP: { set: 1000, first: repair, ticks: true },
   TCP_INQ: on,
   TCP_TX_DELAY: { set: 1000 },
   TCP_IS_MPTCP: readInt,
@@ -902,6 +904,14 @@ function writeCell(option: SocketOption<unknown>, value: Value, socket: RawSocke
   if (access === "set") {
     assertEquals(now, undefined);
     if (value.proof !== undefined) assertEquals(value.proof(socket), value.proves, `${option.name}: the proof`);
+    return "ok";
+  }
+  if (value.ticks === true) {
+    const [set, read] = [wanted as number, option.get(socket) as number];
+    assert(
+      set <= (now as number) && (now as number) <= read && read < set + 60_000,
+      `${option.name}: ${set}, ${now}, ${read}`,
+    );
     return "ok";
   }
   const after = kernelValue(option, value, socket);
