@@ -286,15 +286,19 @@ export function note(socket: object, hint: number): void {
 
 function find(k: Numbers, socket: object, doing: string): Descriptor {
   const wanted = wantedOf(socket, doing);
-  const hint = nearby(k, hints.get(socket), wanted) ?? notedDescriptor(socket);
-  if (hint !== undefined && fits(k, hint, wanted)) {
-    const seen = look(k, hint);
+  const hinted = hints.get(socket);
+  const noted = notedDescriptor(socket);
+  const near = hinted === undefined ? null : nearby(k, hinted, wanted);
+  const fd = near ?? (noted !== undefined && fits(k, noted, wanted) ? noted : null);
+  if (fd !== null) {
+    const seen = look(k, fd);
     if (seen !== null && isOpen(k, socket, seen)) return seen;
   }
   if (resourceClosed(socket)) throw closed(doing);
   // A connection that was reset has no peer any more; of one that Deno notes and has not closed, the rest must do.
-  if (hint !== undefined && fits(k, hint, { ...wanted, remote: null }) && !hasPeer(k, hint)) {
-    const seen = look(k, hint);
+  const lone = hinted ?? noted;
+  if (lone !== undefined && fits(k, lone, { ...wanted, remote: null }) && !hasPeer(k, lone)) {
+    const seen = look(k, lone);
     if (seen !== null) return seen;
   }
   if (wanted.local === null && wanted.remote === null) {
@@ -315,10 +319,9 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
 /** Deno makes the socket for a host name after the lookup, when others may have been quicker: it is a few numbers on. */
 const NEARBY = 16;
 
-function nearby(k: Numbers, hint: number | undefined, wanted: Wanted): number | undefined {
-  if (hint === undefined) return undefined;
+function nearby(k: Numbers, hint: number, wanted: Wanted): number | null {
   for (let fd = hint; fd < hint + NEARBY; fd++) if (fits(k, fd, wanted)) return fd;
-  return hint;
+  return null;
 }
 
 /** Whether an object whose descriptor seems to be found is open still: a successor may have its addresses. */

@@ -762,6 +762,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         if (others !== null) await others;
         return got;
       }
+      if (this.#deaf) throw this.#error("recvfrom", "receive on", DEAF, errnoNumber("ESHUTDOWN"));
       since = await this.#ready(READABLE, "receive", signal, "receive on", since);
     }
   }
@@ -847,6 +848,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         const others = turn();
         if (others !== null) await others;
         return got;
+      }
+      if (this.#deaf && options?.errorQueue !== true) {
+        throw this.#error("recvmsg", "receive on", DEAF, errnoNumber("ESHUTDOWN"));
       }
       // The error queue is told of as an error, which every wait hears.
       since = await this.#ready(options?.errorQueue === true ? 0 : READABLE, "receive", signal, "receive on", since);
@@ -1056,6 +1060,8 @@ const RECEIVE_REMEDIES: Remedies = {
   ENOTCONN: "the socket is not connected",
   ECONNREFUSED: "an earlier datagram was refused: nothing receives there",
 };
+
+const DEAF: Remedies = { ESHUTDOWN: 'it was told to receive no more, by shutdown("read")' };
 
 /** Every socket is born so: it never blocks, and no child inherits it. */
 const BIRTH = constant("SOCK_NONBLOCK", "linux") | constant("SOCK_CLOEXEC", "linux");

@@ -103,3 +103,20 @@ test("shutdown() takes one of three words", FFI, async () => {
   await pair[0].send(bytes("open"));
   assertEquals(text(await pair[1].receive()), "open");
 });
+
+test(
+  'receiveFrom() and receiveMessage() after shutdown("read") of a datagram socket say so instead of waiting',
+  FFI,
+  async () => {
+    const [left, right] = Socket.pair("dgram");
+    using _pair = both([left, right]);
+    const waiting = [outcome(left.receiveFrom()), outcome(left.receiveMessage())];
+    await sleep(2);
+    left.shutdown("read");
+    for (const one of await Promise.all(waiting)) {
+      assertInstanceOf(one, Error);
+      assert(one.message.includes("ESHUTDOWN") && one.message.includes('by shutdown("read")'), one.message);
+    }
+    await assertFails(() => left.receiveFrom(), "ESHUTDOWN", "recvfrom", Error);
+  },
+);
