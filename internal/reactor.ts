@@ -192,7 +192,8 @@ class Reactor {
 
   #arm(entry: Entry): void {
     let interest = 0;
-    for (const waiter of entry.waiters) interest |= waiter.interest;
+    // Who waits for nothing but errors must be heard of too.
+    for (const waiter of entry.waiters) interest |= waiter.interest | FAILED;
     if ((interest & READABLE) !== 0) interest |= PEER_DONE;
     if (interest === 0 || (entry.armed & interest) === interest) return;
     this.#epoll.arm(entry.fd, entry.armed | interest, entry.slot, entry.generation, entry.registered);

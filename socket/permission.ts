@@ -36,8 +36,8 @@ function permittedPath(bytes: Uint8Array<ArrayBuffer>, use: Use, doing: string):
   const address = readSockaddr(bytes, "linux") as { path: string; bytes?: Uint8Array };
   const asked = use === "send" ? checkUnixDestination : checkUnix;
   if (address.bytes !== undefined) {
-    // No rule can name what is no text: everything must be granted.
-    checkUnix("/", doing);
+    // No rule can name what is no text: all must be granted, of the network for an abstract name, of the files for a path.
+    checkUnix(address.bytes[0] === 0 ? "\0" : "/", doing);
     return bytes;
   }
   const path = asked(address.path, doing);
