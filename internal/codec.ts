@@ -2,6 +2,7 @@
 // Addresses alone: sockaddr.ts. Offsets and sizes: layout.ts. Which option has which codec: sockopt.ts.
 import { boolean, integer, object, shown, text } from "./argument.ts";
 import { constant } from "./constants.ts";
+import { parseHardware } from "./hardware_addr.ts";
 import { LAYOUT } from "./layout.ts";
 import { libc } from "./libc.ts";
 import { interfaceIndexOf, ipv4AddressOf } from "./netif.ts";
@@ -716,11 +717,7 @@ function encodePacketMembership(value: PacketMembership): Bytes {
   write(result, fields.mr_ifindex, interfaceIndexOf(wanted.interface, "the interface"));
   write(result, fields.mr_type, constant(MEMBERSHIPS[wanted.type], "linux"));
   if (wanted.type === "multicast" || wanted.type === "unicast") {
-    const address = text(wanted.address, "address", 'a hardware address such as "01:00:5e:00:00:01"');
-    if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){0,7}$/i.test(address)) {
-      throw new SyntaxError(`address is ${shown(address)}, it must be a hardware address such as "01:00:5e:00:00:01"`);
-    }
-    const octets = address.split(":").map((octet) => parseInt(octet, 16));
+    const octets = parseHardware(wanted.address, "address", 1, fields.mr_address[2]);
     write(result, fields.mr_alen, octets.length);
     result.set(octets, fields.mr_address[0]);
   }

@@ -49,12 +49,24 @@ export const CONSTANTS = {
   IPPROTO_RAW:             [255,    255,    255],
   IPPROTO_MPTCP:           [262,    no,     no],
 
+  // Protocols of netlink and of Bluetooth
+  NETLINK_ROUTE:           [0,      no,     no],
+  BTPROTO_L2CAP:           [0,      no,     no],
+  BTPROTO_HCI:             [1,      no,     no],
+  BTPROTO_SCO:             [2,      no,     no],
+  BTPROTO_RFCOMM:          [3,      no,     no],
+
   // Levels that are no protocol
+  SOL_HCI:                 [0,      no,     no],
+  SOL_L2CAP:               [6,      no,     no],
+  SOL_SCO:                 [17,     no,     no],
+  SOL_RFCOMM:              [18,     no,     no],
   SOL_SOCKET:              [1,      0xffff, 0xffff],
   SOL_UDPLITE:             [136,    no,     no],
   SOL_RAW:                 [255,    no,     no],
   SOL_PACKET:              [263,    no,     no],
   SOL_NETLINK:             [270,    no,     no],
+  SOL_BLUETOOTH:           [274,    no,     no],
   SOL_TLS:                 [282,    no,     no],
   SOL_MPTCP:               [284,    no,     no],
   SOL_VSOCK:               [287,    no,     no],
@@ -201,6 +213,13 @@ export const CONSTANTS = {
   VMADDR_CID_LOCAL:        [1,      no,     no],
   VMADDR_CID_HOST:         [2,      2,      no],
   VMADDR_PORT_ANY:         [0xffffffff, 0xffffffff, no],
+
+  // Security levels of Bluetooth
+  BT_SECURITY_SDP:         [0,      no,     no],
+  BT_SECURITY_LOW:         [1,      no,     no],
+  BT_SECURITY_MEDIUM:      [2,      no,     no],
+  BT_SECURITY_HIGH:        [3,      no,     no],
+  BT_SECURITY_FIPS:        [4,      no,     no],
 
   // getaddrinfo
   AI_PASSIVE:              [0x1,    0x1,    0x1],

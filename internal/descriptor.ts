@@ -18,7 +18,16 @@ import { type Libc, libc, libcIfOpen } from "./libc.ts";
 import { LAYOUT } from "./layout.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
 import { notedDescriptor, resourceClosed } from "./runtime.ts";
-import { familyOf, ipOf, type KernelAddress, parseIp, readSockaddr, showAddress, SOCKADDR_MAX } from "./sockaddr.ts";
+import {
+  FAMILIES,
+  familyOf,
+  ipOf,
+  type KernelAddress,
+  parseIp,
+  readSockaddr,
+  showAddress,
+  SOCKADDR_MAX,
+} from "./sockaddr.ts";
 import { SOCKOPT } from "./sockopt.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -200,15 +209,19 @@ const PROTOCOLS = {
   udp: "IPPROTO_UDP",
   mptcp: "IPPROTO_MPTCP",
   udplite: "IPPROTO_UDPLITE",
+  icmp: "IPPROTO_ICMP",
+  icmp6: "IPPROTO_ICMPV6",
 } as const;
 
 function kindOf(k: Numbers, { family, type, protocol }: Descriptor): string {
   const name = TYPES[type - 1] ?? `type ${type}`;
-  if (family === k.unix) return `unix ${name}`;
-  if (family !== k.inet && family !== k.inet6) return `family ${family} ${name}`;
   const column = k.os === "linux" ? 0 : 1;
+  if (family !== k.inet && family !== k.inet6) {
+    const word = Object.entries(FAMILIES).find(([, constantName]) => CONSTANTS[constantName][column] === family);
+    return `${word === undefined ? `family ${family}` : word[0]} ${name}`;
+  }
   const known = Object.entries(PROTOCOLS).find(([, constantName]) => CONSTANTS[constantName][column] === protocol);
-  return known !== undefined && name !== "raw" ? known[0] : `${name} ${protocol}`;
+  return known !== undefined && name !== "raw" ? known[0] : `${name} ${known?.[0] ?? protocol}`;
 }
 
 function closed(doing: string): Deno.errors.BadResource {
@@ -356,7 +369,7 @@ function asSocket(k: Numbers, found: Descriptor, doing: string): HasDescriptor {
 export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[] {
   const k = kernel(doing);
   const local = addressOf(listener.fd, "local");
-  if (local === null || !("port" in local)) return [];
+  if (local === null || !("hostname" in local)) return [];
   const ip = parseIp(local.hostname)!.bytes;
   const any = ip.every((byte) => byte === 0);
   const endpoint = { ip: normal(ip), port: local.port };

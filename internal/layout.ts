@@ -67,6 +67,27 @@ export const LAYOUT = {
     darwin:  no,
     windows: no,
   },
+  // Bluetooth has a struct for each protocol, and nothing in it says which
+  sockaddr_l2: {
+    linux:   { size: 14, fields: { l2_family: [0, "u16"], l2_psm: [2, "u16"], l2_bdaddr: [4, "bytes", 6], l2_cid: [10, "u16"], l2_bdaddr_type: [12, "u8"] } },
+    darwin:  no,
+    windows: no,
+  },
+  sockaddr_rc: {
+    linux:   { size: 10, fields: { rc_family: [0, "u16"], rc_bdaddr: [2, "bytes", 6], rc_channel: [8, "u8"] } },
+    darwin:  no,
+    windows: no,
+  },
+  sockaddr_hci: {
+    linux:   { size: 6, fields: { hci_family: [0, "u16"], hci_dev: [2, "u16"], hci_channel: [4, "u16"] } },
+    darwin:  no,
+    windows: no,
+  },
+  sockaddr_sco: {
+    linux:   { size: 8, fields: { sco_family: [0, "u16"], sco_bdaddr: [2, "bytes", 6] } },
+    darwin:  no,
+    windows: no,
+  },
   sockaddr_dl: {
     linux:   no,
     darwin:  { size: 20, fields: { sdl_len: [0, "u8"], sdl_family: [1, "u8"], sdl_index: [2, "u16"], sdl_type: [4, "u8"], sdl_nlen: [5, "u8"], sdl_alen: [6, "u8"], sdl_slen: [7, "u8"], sdl_data: [8, "bytes", 12] } },
@@ -180,6 +201,16 @@ export const LAYOUT = {
   },
   tcp_repair_window: {
     linux:   { size: 20, fields: { snd_wl1: [0, "u32"], snd_wnd: [4, "u32"], max_window: [8, "u32"], rcv_wnd: [12, "u32"], rcv_wup: [16, "u32"] } },
+    darwin:  no,
+    windows: no,
+  },
+  bt_security: {
+    linux:   { size: 2, fields: { level: [0, "u8"], key_size: [1, "u8"] } },
+    darwin:  no,
+    windows: no,
+  },
+  hci_filter: {
+    linux:   { size: 16, fields: { type_mask: [0, "u32"], event_mask: [4, "bytes", 8], opcode: [12, "u16"] } },
     darwin:  no,
     windows: no,
   },

@@ -4,6 +4,7 @@ import { integer, shown } from "./argument.ts";
 import { constant } from "./constants.ts";
 import { check, failed } from "./errno.ts";
 import { ffiGranted, notCapable } from "./ffi.ts";
+import { formatHardware } from "./hardware_addr.ts";
 import { LAYOUT } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { OS, OS_NAME } from "./os.ts";
@@ -228,10 +229,7 @@ function readLink(
     }
   }
   if (hardware.some((byte) => byte !== 0)) {
-    draft.hardwareAddr = Array.from(
-      hardware,
-      (byte) => byte.toString(16).padStart(2, "0"),
-    ).join(":");
+    draft.hardwareAddr = formatHardware(hardware);
   }
 }
 

@@ -142,7 +142,7 @@ export function checkResolved(address: string, port: number, doing: string): voi
 
 /**
  * Checks that all of net is granted and nothing of it denied, as for sockets that no rule can name: abstract unix names,
- * raw, packet and netlink sockets.
+ * raw, packet, netlink and Bluetooth sockets.
  */
 export function checkWholeNet(doing: string, mayAsk = true): void {
   const { state } = Deno.permissions.querySync({ name: "net" });
@@ -151,6 +151,19 @@ export function checkWholeNet(doing: string, mayAsk = true): void {
   throw new Deno.errors.NotCapable(
     `${refusal(doing, "net").message}; --deny-net withholds a part, and this needs all of it`,
   );
+}
+
+/**
+ * Checks that a vsock may be bound, connected or sent to, as Deno does: a grant is "vsock:CID:PORT", both in decimal and
+ * any as all ones.
+ *
+ * @param cid The context id, -1 for any.
+ * @param port The port, -1 for any.
+ */
+export function checkVsock(cid: number, port: number, doing: string, mayAsk = true): void {
+  if (wholly("net")) return;
+  const host = `vsock:${cid >>> 0}:${port >>> 0}`;
+  if (!allowed(netState(host), { name: "net", host }, mayAsk)) throw refusal(doing, "net", host);
 }
 
 /**
@@ -299,6 +312,14 @@ export function checkDestination(
   begin();
   if (whole) everything = true;
   else remember(key);
+}
+
+/** Checks a destination that no rule can name, as {@linkcode checkWholeNet} does, and remembers the grant. */
+export function checkWholeDestination(doing: string, mayAsk = true): void {
+  if (isGranted("")) return;
+  checkWholeNet(doing, mayAsk);
+  begin();
+  everything = true;
 }
 
 /** Checks the unix path that a datagram is sent to, and remembers the grant; returns the path to give to the kernel. */

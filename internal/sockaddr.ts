@@ -1,10 +1,11 @@
 // Addresses: text to bytes and back, as strict as inet_pton, and struct sockaddr of this system.
-// Which interface a zone names: netif.ts. Structs other than addresses: codec.ts. Host names: getaddrinfo.ts.
+// Families that are neither IP nor unix: sockaddr_families.ts. Which interface a zone names: netif.ts. Structs other than addresses: codec.ts. Host names: getaddrinfo.ts.
 import { integer, object, port, shown, text } from "./argument.ts";
-import { constant } from "./constants.ts";
+import { constant, type ConstantName } from "./constants.ts";
 import { LAYOUT } from "./layout.ts";
 import { interfaceIndexOf } from "./netif.ts";
 import type { OperatingSystem } from "./os.ts";
+import { encodeLink, type LinkAddress, type LinkFamily, readLink, showLink } from "./sockaddr_families.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -24,6 +25,7 @@ export interface InetAddress {
 export type KernelAddress =
   | InetAddress
   | { readonly family: "unix"; readonly path: string; readonly bytes?: Bytes }
+  | LinkAddress
   | { readonly family: number; readonly bytes: Bytes };
 
 /** Room for an address of any family. */
@@ -239,20 +241,75 @@ export function ipOf(bytes: Bytes, os: OperatingSystem): Bytes | null {
   return null;
 }
 
+/**
+ * Puts a port into a sockaddr_in or sockaddr_in6 that has port 0. The kernel keeps no other sign that a raw socket is
+ * connected: of one that was connected to port 0, getpeername(2) says that it has no peer.
+ */
+export function fillPort(bytes: Bytes, os: OperatingSystem, port: number): void {
+  const at = LAYOUT.sockaddr_in[os].fields.sin_port[0];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (ipOf(bytes, os) !== null && view.getUint16(at) === 0) view.setUint16(at, port);
+}
+
+/**
+ * Whether an own address says that the socket is not bound.
+ *
+ * @param raw Whether it is a raw IP socket: those have no ports, the kernel gives their protocol there.
+ */
+export function isUnbound(address: KernelAddress, raw: boolean): boolean {
+  if (typeof address.family === "number") return false;
+  switch (address.family) {
+    case "inet":
+    case "inet6": {
+      const { hostname, port } = address as InetAddress;
+      return raw ? hostname === "0.0.0.0" || hostname === "::" : port === 0;
+    }
+    case "unix":
+      return (address as { path: string }).path === "";
+    case "packet":
+      return address.interface === 0 && address.protocol === 0;
+    case "vsock":
+      return address.port < 0;
+    case "netlink":
+      return address.pid === 0;
+    case "bluetooth":
+      return false;
+  }
+}
+
 /** A family of addresses, under its name in the public types. */
-export type FamilyName = "inet" | "inet6" | "unix" | "packet" | "vsock" | "netlink" | "bluetooth";
+export type FamilyName = "inet" | "inet6" | "unix" | LinkFamily;
+
+/** The number of each family. */
+export const FAMILIES = {
+  inet: "AF_INET",
+  inet6: "AF_INET6",
+  unix: "AF_UNIX",
+  packet: "AF_PACKET",
+  vsock: "AF_VSOCK",
+  netlink: "AF_NETLINK",
+  bluetooth: "AF_BLUETOOTH",
+} as const satisfies Record<FamilyName, ConstantName>;
 
 /** What `transport` may say beside an address of a family, as `Deno.Addr` has it. */
-const TRANSPORTS: Readonly<Record<"inet" | "inet6" | "unix", readonly string[]>> = {
+const TRANSPORTS: Readonly<Record<FamilyName, readonly string[]>> = {
   inet: ["tcp", "udp"],
   inet6: ["tcp", "udp"],
   unix: ["unix", "unixpacket"],
+  packet: [],
+  vsock: ["vsock"],
+  netlink: [],
+  bluetooth: [],
 };
 /** How an address is written, for messages. */
-const EXAMPLES: Readonly<Record<"inet" | "inet6" | "unix", string>> = {
+const EXAMPLES: Readonly<Record<FamilyName, string>> = {
   inet: '{ hostname: "192.0.2.1", port: 80 }',
   inet6: '{ hostname: "2001:db8::1", port: 80 }',
   unix: '{ path: "/run/a.socket" }',
+  packet: '{ interface: "eth0", protocol: 0x0800 }',
+  vsock: "{ cid: 2, port: 1234 }",
+  netlink: "{ pid: 0, groups: 1 }",
+  bluetooth: '{ protocol: "l2cap", address: "00:1A:7D:DA:71:13", channel: 25 }',
 };
 
 /** The largest `sin6_flowinfo` that the kernel looks at: the flow label in the lower 20 bits, the traffic class above. */
@@ -267,6 +324,7 @@ const SCOPE_MAX = 0xffffffff;
  *   number ("fe80::1%eth0", "fe80::1%2"), on link-local addresses alone, as the kernel looks at no other; `flowInfo`.
  * - unix: a path (with its NUL, where there is room), an abstract name (from NUL to the end), or "", which asks Linux to
  *   choose a name. `bytes` wins over `path`.
+ * - packet, vsock, netlink, bluetooth: as their types in sockaddr_families.ts say.
  *
  * A `Deno.Addr` of the right kind will do. `family`, if given, must be the socket's; "inet" is right also for an IPv4
  * address that an inet6 socket is given.
@@ -275,9 +333,16 @@ const SCOPE_MAX = 0xffffffff;
  * @param address As the user gave it.
  * @param doing The beginning of messages: `Cannot bind`.
  * @param os Whose sockaddr.
+ * @param own The protocol of the socket, where it is a packet or Bluetooth one; ethertypes in host order.
  */
-export function encodeAddress(family: FamilyName, address: unknown, doing: string, os: OperatingSystem): Bytes {
-  return encode(family, address, doing, os, null);
+export function encodeAddress(
+  family: FamilyName,
+  address: unknown,
+  doing: string,
+  os: OperatingSystem,
+  own = 0,
+): Bytes {
+  return encode(family, address, doing, os, null, own);
 }
 
 const ROOM = { 16: new Uint8Array(16), 28: new Uint8Array(28) };
@@ -296,17 +361,20 @@ function encode(
   doing: string,
   os: OperatingSystem,
   room: typeof ROOM | null,
+  own = 0,
 ): Bytes {
-  if (family !== "inet" && family !== "inet6" && family !== "unix") {
-    throw new Deno.errors.NotSupported(`${doing}: an address of family "${family}" is not supported yet`);
-  }
   const given = object(address, `${doing}: the address`, `an object such as ${EXAMPLES[family]}`);
   const transport = given.transport;
   if (transport !== undefined && !TRANSPORTS[family].includes(transport as string)) {
-    const wanted = TRANSPORTS[family].map((one) => `"${one}"`).join(" or ");
+    const wanted = TRANSPORTS[family].map((one) => `"${one}"`).join(" or ") || "absent";
     throw new TypeError(`${doing}: the transport of the address is ${shown(transport)}, it must be ${wanted}`);
   }
-  return family === "unix" ? encodeUnix(given, doing, os) : encodeInet(family, given, doing, os, room);
+  if (family === "inet" || family === "inet6") return encodeInet(family, given, doing, os, room);
+  if (given.family !== undefined && given.family !== family) throw otherFamily(given.family, family, doing);
+  if (family === "unix") return encodeUnix(given, doing, os);
+  const bytes = encodeLink(family, given, own, doing, os);
+  writeFamily(new DataView(bytes.buffer), os, bytes.byteLength, constant(FAMILIES[family], os));
+  return bytes;
 }
 
 function encodeInet(
@@ -394,7 +462,6 @@ function scopeOf(hostname: string, zone: string, ip: Bytes, doing: string): numb
 const encoder = new TextEncoder();
 
 function encodeUnix(given: Readonly<Record<string, unknown>>, doing: string, os: OperatingSystem): Bytes {
-  if (given.family !== undefined && given.family !== "unix") throw otherFamily(given.family, "unix", doing);
   const path = unixPath(given, doing);
   const { size, fields } = LAYOUT.sockaddr_un[os];
   const [start, , room] = fields.sun_path;
@@ -470,7 +537,7 @@ export function readSockaddr(bytes: Bytes, os: OperatingSystem): KernelAddress {
     return flowInfo === 0 ? { family: "inet6", hostname, port } : { family: "inet6", hostname, port, flowInfo };
   }
   if (family === constant("AF_UNIX", os)) return readUnix(bytes, os);
-  return { family, bytes: bytes.slice() };
+  return readLink(bytes, family, os) ?? { family, bytes: bytes.slice() };
 }
 
 function readUnix(bytes: Bytes, os: OperatingSystem): KernelAddress {
@@ -493,7 +560,8 @@ function readUnix(bytes: Bytes, os: OperatingSystem): KernelAddress {
 export function showAddress(address: KernelAddress): string {
   if (address.family === "inet") return `${address.hostname}:${address.port}`;
   if (address.family === "inet6") return `[${address.hostname}]:${address.port}`;
-  if (address.family !== "unix") return `an address of family ${address.family}`;
+  if (typeof address.family === "number") return `an address of family ${address.family}`;
+  if (address.family !== "unix") return showLink(address as LinkAddress);
   return address.path === ""
     ? "(unnamed)"
     : JSON.stringify(address.path).replace(/^"\\u0000(.*)"$/, '"@$1" (abstract)');

@@ -2,9 +2,10 @@
 // How they become bytes: internal/sockaddr.ts. Host names: resolve.ts.
 import { shown, text as checkedText } from "../internal/argument.ts";
 import { formatIp, type InetAddress, parseIp, parseIpv4, parseIpv6 } from "../internal/sockaddr.ts";
-import type { InterfaceSelector } from "../internal/values.ts";
+import type { BluetoothAddress, NetlinkAddress, PacketAddress, VsockAddress } from "../internal/sockaddr_families.ts";
 
 export type { InetAddress } from "../internal/sockaddr.ts";
+export type { BluetoothAddress, NetlinkAddress, PacketAddress, VsockAddress } from "../internal/sockaddr_families.ts";
 export type { InterfaceSelector } from "../internal/values.ts";
 
 /**
@@ -25,52 +26,6 @@ export interface UnixAddress {
   readonly path: string;
   /** The exact bytes, present when they are not UTF-8; wins over `path`. */
   readonly bytes?: Uint8Array<ArrayBuffer>;
-}
-
-/** A link-layer address. */
-export interface PacketAddress {
-  /** Tag. */
-  readonly family: "packet";
-  /** Interface; 0 is every one. */
-  readonly interface: InterfaceSelector;
-  /** Ethertype in host order, such as 0x0800; 3 is all. */
-  readonly protocol?: number;
-  /** Hardware address, "02:00:5e:10:00:00". */
-  readonly address?: string;
-  /** On receive: to whom it was. */
-  readonly packetType?: "host" | "broadcast" | "multicast" | "otherHost" | "outgoing";
-}
-
-/** A vsock address. */
-export interface VsockAddress {
-  /** Tag. */
-  readonly family: "vsock";
-  /** Context id; -1 is any. */
-  readonly cid: number;
-  /** Port; -1 is any. */
-  readonly port: number;
-}
-
-/** A netlink address. */
-export interface NetlinkAddress {
-  /** Tag. */
-  readonly family: "netlink";
-  /** Port id; 0 is the kernel. */
-  readonly pid: number;
-  /** Group mask. */
-  readonly groups?: number;
-}
-
-/** A Bluetooth address. */
-export interface BluetoothAddress {
-  /** Tag. */
-  readonly family: "bluetooth";
-  /** Which of the four shapes. */
-  readonly protocol: "l2cap" | "rfcomm" | "hci" | "sco";
-  /** Device address; absent for hci. */
-  readonly address?: string;
-  /** PSM, channel or device number. */
-  readonly channel?: number;
 }
 
 /** The address of each family. */
@@ -101,7 +56,7 @@ export type SocketAddress<F extends Family = Family> = AddressByFamily[F];
  * What calls accept: the socket knows its family, so the tag may be left out, and a `Deno.Addr` of the right kind will do.
  * Literal addresses only: see {@linkcode resolveAddress}.
  *
- * - The port is 0 when left out.
+ * - The port is 0 when left out, of vsock any.
  * - An IPv6 socket takes IPv4 literals and makes "::ffff:1.2.3.4" of them.
  * - A zone is the name or the index of an interface ("fe80::1%eth0", "fe80::1%2"; digits are an index, whatever interfaces
  *   are called), and stands after link-local addresses and groups alone: the kernel ignores it after others, so there it
@@ -119,7 +74,16 @@ export type AddressInput<F extends Family = Family> = {
 /** A socket type. */
 export type SocketType = "stream" | "dgram" | "raw" | "seqpacket";
 
-/** A protocol by name, or by number; ethertypes of packet sockets in host order. */
+/**
+ * A protocol by name, or by number. What a name means depends on the family:
+ *
+ * - inet, inet6: "tcp", "udp", "udplite", "mptcp", "icmp", "icmp6" are IPPROTO_ICMPV6 and its like. On raw sockets "ip" (inet) and
+ *   "ipv6" (inet6) are IPPROTO_RAW: they send whole packets, headers included, of any protocol, and receive none.
+ * - packet: "ip", "ipv6", "arp", "all" are ethertypes, numbers are ethertypes in host order (0x0800). 0, the default,
+ *   receives nothing until bind() names another.
+ * - netlink: "route", which is the default.
+ * - bluetooth: "l2cap" (the default), "rfcomm", "hci", "sco".
+ */
 export type Protocol =
   | "tcp"
   | "udp"

@@ -16,9 +16,10 @@ import { libc } from "../internal/libc.ts";
 import { interfaceIndexOf } from "../internal/netif.ts";
 import { type OptionSpec, specOf } from "../internal/option_call.ts";
 import { OS } from "../internal/os.ts";
-import { formatIp, isMapped, parseIp } from "../internal/sockaddr.ts";
+import { FAMILIES, formatIp, isMapped, isUnbound, parseIp } from "../internal/sockaddr.ts";
 import type { TcpInfo, TcpState } from "../internal/tcp_info.ts";
 import type { Family, SocketAddress, SocketType } from "./address.ts";
+import { TYPES } from "./families.ts";
 import { openedHere } from "./socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -42,7 +43,7 @@ export interface SocketInfo extends HasDescriptor {
   readonly protocol: number;
   /** TCP state; absent for other protocols. */
   readonly state?: TcpState;
-  /** Own address; null before bind, and for families that this library has no addresses of yet. */
+  /** Own address; null before bind, and for families that this library has no words for. */
   readonly localAddr: SocketAddress | null;
   /** Peer; null when not connected. Most unix peers have no name: their path is "". */
   readonly remoteAddr: SocketAddress | null;
@@ -85,21 +86,6 @@ export interface SocketFilter {
   remoteAddr?: AddressFilter;
 }
 
-const FAMILIES = {
-  inet: "AF_INET",
-  inet6: "AF_INET6",
-  unix: "AF_UNIX",
-  packet: "AF_PACKET",
-  vsock: "AF_VSOCK",
-  netlink: "AF_NETLINK",
-  bluetooth: "AF_BLUETOOTH",
-} as const satisfies Record<Family, ConstantName>;
-const TYPES = {
-  stream: "SOCK_STREAM",
-  dgram: "SOCK_DGRAM",
-  raw: "SOCK_RAW",
-  seqpacket: "SOCK_SEQPACKET",
-} as const satisfies Record<SocketType, ConstantName>;
 const STATES: Readonly<Record<TcpState, true>> = {
   established: true,
   "syn-sent": true,
@@ -436,10 +422,10 @@ function infoOf(k: Kernel, found: Descriptor, wanted: Wanted, ours: boolean): Li
   if (wanted.state !== undefined && state !== wanted.state) return null;
   const local = addressOf(found.fd, "local");
   if (local === null) return null;
-  const localAddr = visible(local, true);
+  const localAddr = isUnbound(local, inet && type === "raw") ? null : visible(local);
   if (wanted.local !== null && !isAt(localAddr, wanted.local, found, k)) return null;
   const listens = state === "listen";
-  const remoteAddr = listens ? null : visible(addressOf(found.fd, "remote"), false);
+  const remoteAddr = listens ? null : visible(addressOf(found.fd, "remote"));
   if (wanted.remote !== null && (remoteAddr === null || !isAt(remoteAddr, wanted.remote, found, k))) return null;
   queues(k, found, tcp, listens || (tcp && state === "close"));
   return new Listed(
@@ -455,11 +441,9 @@ function infoOf(k: Kernel, found: Descriptor, wanted: Wanted, ours: boolean): Li
   );
 }
 
-/** Addresses of families without a shape of their own are numbers and bytes: not shown. */
-function visible(address: ReturnType<typeof addressOf>, own: boolean): SocketAddress | null {
-  if (address === null || typeof address.family === "number") return null;
-  if (own && ("port" in address ? address.port === 0 : address.path === "")) return null;
-  return address as SocketAddress;
+/** Addresses of families that this library has no words for are numbers and bytes: not shown. */
+function visible(address: ReturnType<typeof addressOf>): SocketAddress | null {
+  return address === null || typeof address.family === "number" ? null : address as SocketAddress;
 }
 
 const length = new Uint32Array(1);

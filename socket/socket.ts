@@ -2,7 +2,7 @@
 // How a call waits is waits.ts, which descriptors are ready internal/reactor.ts; addresses as people write them, address.ts.
 import type { Socket as NodeSocket } from "node:net";
 import { integer, object, shown } from "../internal/argument.ts";
-import { constant, type ConstantName, CONSTANTS } from "../internal/constants.ts";
+import { constant } from "../internal/constants.ts";
 import {
   addressOf,
   describe,
@@ -18,6 +18,8 @@ import { LAYOUT } from "../internal/layout.ts";
 import { libc } from "../internal/libc.ts";
 import { type LibcIo, libcIo } from "../internal/libc_io.ts";
 import { type RawMessage, receiveMessage, sendMessage } from "../internal/msghdr.ts";
+import { specOf } from "../internal/option_call.ts";
+import { checkWholeNet } from "../internal/permission.ts";
 import {
   closing,
   type Entry,
@@ -29,8 +31,21 @@ import {
   wakeWaiters,
   WRITABLE,
 } from "../internal/reactor.ts";
-import { readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
-import type { AddressInput, Family, Protocol, SocketAddress, SocketType } from "./address.ts";
+import { FAMILIES, fillPort, isUnbound, readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
+import type { AddressInput, Family, PacketAddress, Protocol, SocketAddress, SocketType } from "./address.ts";
+import {
+  bindRemedies,
+  connectRemedies,
+  DESCRIPTOR_REMEDIES,
+  needsWholeNet,
+  openRemedies,
+  protocolArgument,
+  protocolNumber,
+  SEND_REMEDIES,
+  TYPES,
+  word,
+  wordsOf,
+} from "./families.ts";
 import { type IncomingMessage, type OutgoingMessage, Owned, type ReceiveTarget } from "./message.ts";
 import { permitted, type Use } from "./permission.ts";
 import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
@@ -61,48 +76,7 @@ export interface ReceiveFlags {
   errorQueue?: boolean;
 }
 
-const FAMILIES = { inet: "AF_INET", inet6: "AF_INET6", unix: "AF_UNIX" } as const satisfies Record<
-  string,
-  ConstantName
->;
-const TYPES = {
-  stream: "SOCK_STREAM",
-  dgram: "SOCK_DGRAM",
-  seqpacket: "SOCK_SEQPACKET",
-} as const satisfies Record<string, ConstantName>;
-const PROTOCOLS: Readonly<Record<string, ConstantName>> = {
-  tcp: "IPPROTO_TCP",
-  udp: "IPPROTO_UDP",
-  udplite: "IPPROTO_UDPLITE",
-  mptcp: "IPPROTO_MPTCP",
-};
-
-const OPEN_REMEDIES: Remedies = {
-  EAFNOSUPPORT: "this kernel has no such family built in",
-  EPROTONOSUPPORT: "this kernel has no such protocol for this family and type",
-  ESOCKTNOSUPPORT: "this family has no such type",
-  EMFILE:
-    "the process has as many open files as it may: close sockets that are not needed, an idle program collects none",
-  EPERM: "this needs CAP_NET_RAW",
-};
-const BIND_REMEDIES: Remedies = {
-  EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE, unix paths a folder that may be written",
-  EADDRINUSE:
-    "another socket has the address; see SO_REUSEADDR and SO_REUSEPORT, or remove the unix path it left behind",
-  EADDRNOTAVAIL: "no interface of this machine has the address; see IP_FREEBIND",
-  EINVAL: "the socket is bound already, or a link-local address lacks its zone",
-};
-const SEND_REMEDIES: Remedies = {
-  EDESTADDRREQ: "the socket is not connected: use sendTo(), or connect() first",
-  ENOTCONN: "the socket is not connected: use sendTo(), or connect() first",
-  EACCES: "broadcast needs SO_BROADCAST",
-  EMSGSIZE: "the datagram is larger than the path or the send buffer takes",
-  EPIPE: "this end was shut down, or the peer is gone",
-};
-const ACCEPT_REMEDIES: Remedies = {
-  EINVAL: "the socket does not listen: call listen() first",
-  EMFILE: OPEN_REMEDIES.EMFILE!,
-};
+const ACCEPT_REMEDIES: Remedies = { EINVAL: "the socket does not listen: call listen() first", ...DESCRIPTOR_REMEDIES };
 
 /** How long a receive looks at the socket before it sleeps, when the last wait was short; milliseconds. */
 const SPIN = 0.02;
@@ -140,16 +114,10 @@ const forgotten = new FinalizationRegistry<number>((fd) => {
   libc("Cannot close a socket").close(fd);
 });
 
-function numbersOf(names: Readonly<Record<string, ConstantName>>): Map<number, string> {
-  return new Map(Object.entries(names).map(([word, constantName]) => [CONSTANTS[constantName][0] ?? -1, word]));
-}
-function word(names: Readonly<Record<string, ConstantName>>, given: string): ConstantName | undefined {
-  return Object.hasOwn(names, given) ? names[given] : undefined;
-}
 let families: Map<number, string> | undefined;
 let types: Map<number, string> | undefined;
 
-let make: <F extends Family>(found: Descriptor, family: F, type: SocketType) => Socket<F>;
+let make: <F extends Family>(found: Pick<Descriptor, "fd" | "protocol">, family: F, type: SocketType) => Socket<F>;
 
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
@@ -243,12 +211,44 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /**
    * Opens a socket: socket(2).
    *
-   * @param family "inet", "inet6" or "unix"; the others are not possible yet.
-   * @param type "stream", "dgram" or "seqpacket"; "raw" is not possible yet.
+   * - inet, inet6: "stream" is TCP, "dgram" UDP, or a ping socket with "icmp" and "icmp6", which `net.ipv4.ping_group_range`
+   *   must allow. "raw" takes any protocol and needs `CAP_NET_RAW`; with `IP_HDRINCL` on, or the protocol "ip" ("ipv6" on
+   *   inet6), what is sent begins with its header. The addresses of a raw socket have its protocol as their port.
+   * - unix: "stream", "dgram", "seqpacket".
+   * - packet: "raw" with the link-layer header, "dgram" without; needs `CAP_NET_RAW`. With a protocol it hears every
+   *   interface until bind(): to miss nothing and hear nothing else, open it without one, attach the filter, and name the
+   *   protocol at bind().
+   * - vsock: "stream", "seqpacket" and "dgram", as far as the transport has them.
+   * - netlink: "raw" or "dgram", which are the same.
+   * - bluetooth: l2cap "seqpacket", "stream" or "dgram", rfcomm "stream" or "raw", hci "raw", sco "seqpacket".
+   *
+   * Raw, packet, netlink and bluetooth sockets need all of `--allow-net`, at once; the others are asked for what they bind,
+   * connect and send to.
+   *
+   * What was seen: the machine of the tests has no Bluetooth in its kernel, whose addresses and options were compared with
+   * the headers alone, and no vsock transport within it, so that vsock sockets were opened and bound but never connected.
+   *
+   * @param family The family.
+   * @param type The type.
    * @param protocol By name or number; default: the usual one of family and type.
    * @returns The socket, not bound.
    * @throws {Deno.errors.NotSupported} This kernel has no such family, type or protocol; the message says which.
-   * @throws {Deno.errors.NotCapable} `--allow-ffi` is missing.
+   * @throws {Deno.errors.PermissionDenied} The user may not; the message names the privilege.
+   * @throws {Deno.errors.NotCapable} `--allow-ffi` is missing, or all of `--allow-net`.
+   *
+   * @example The kernel answers a question by netlink: the name of the first interface
+   * ```ts
+   * import { Socket } from "@berkeley/sockets/socket";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * using socket = Socket.open("netlink", "raw", "route");
+   * // struct nlmsghdr: length, RTM_GETLINK and NLM_F_REQUEST; struct ifinfomsg: interface 1
+   * const request = new Uint8Array(Uint32Array.of(32, 18 | 1 << 16, 0, 0, 0, 1, 0, 0).buffer);
+   * await socket.sendTo(request, { pid: 0 });
+   * const [answer, from] = await socket.receiveFrom();
+   * assertEquals(from, { family: "netlink", pid: 0 });
+   * assert(new TextDecoder().decode(answer).includes("lo\0"));
+   * ```
    */
   static open<F extends Family>(family: F, type: SocketType, protocol: Protocol = 0): Socket<F> {
     const doing = `Cannot open a socket of family ${shown(family)} and type ${shown(type)}`;
@@ -256,15 +256,20 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const kind = word(TYPES, type);
     if (domain === undefined) {
       throw new Deno.errors.NotSupported(
-        `${doing}: the family must be one of ${Object.keys(FAMILIES).join(", ")} for now`,
+        `${doing}: the family must be one of ${Object.keys(FAMILIES).join(", ")}`,
       );
     }
-    if (kind === undefined) {
-      throw new Deno.errors.NotSupported(`${doing}: the type must be one of ${Object.keys(TYPES).join(", ")} for now`);
+    // The kernel would make a dgram socket of a raw unix one, without a word.
+    if (kind === undefined || (family === "unix" && type === "raw")) {
+      const types = Object.keys(TYPES).filter((one) => family !== "unix" || one !== "raw");
+      throw new Deno.errors.NotSupported(`${doing}: the type must be one of ${types.join(", ")}`);
     }
-    const number = protocolNumber(protocol, doing);
-    const result = libc(doing).socket(constant(domain, "linux"), constant(kind, "linux") | BIRTH, number);
-    return made<F>(check(result, "socket", doing, OPEN_REMEDIES), doing);
+    const number = protocolNumber(family, type, protocol, doing);
+    const { socket } = libc(doing);
+    if (needsWholeNet(family, type)) checkWholeNet(doing);
+    const argument = protocolArgument(family, number);
+    const result = socket(constant(domain, "linux"), constant(kind, "linux") | BIRTH, argument);
+    return made<F>(check(result, "socket", doing, openRemedies(family, type, number)), doing);
   }
 
   /**
@@ -276,11 +281,13 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   static pair(type: Exclude<SocketType, "raw"> = "stream"): [Socket<"unix">, Socket<"unix">] {
     const doing = `Cannot open a pair of sockets of type ${shown(type)}`;
     const kind = word(TYPES, type);
-    if (kind === undefined) throw new TypeError(`${doing}: the type must be one of ${Object.keys(TYPES).join(", ")}`);
+    if (kind === undefined || kind === "SOCK_RAW") {
+      throw new TypeError(`${doing}: the type must be one of stream, dgram, seqpacket`);
+    }
     const io = libcIo(doing);
     const fds = new Int32Array(2);
     const result = io.socketpair(constant("AF_UNIX", "linux"), constant(kind, "linux") | BIRTH, 0, fds);
-    check(result, "socketpair", doing, OPEN_REMEDIES);
+    check(result, "socketpair", doing, DESCRIPTOR_REMEDIES);
     return [made<"unix">(fds[0]!, doing), made<"unix">(fds[1]!, doing)];
   }
 
@@ -328,10 +335,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Own address, getsockname(2); null before bind. */
   get localAddr(): SocketAddress<F> | null {
     const address = addressOf(this.fd, "local");
-    if (address === null || ("port" in address && address.port === 0) || ("path" in address && address.path === "")) {
-      return null;
-    }
-    return address as SocketAddress<F>;
+    const raw = this.type === "raw" && (this.family === "inet" || this.family === "inet6");
+    return address === null || isUnbound(address, raw) ? null : address as SocketAddress<F>;
   }
 
   /** The peer's address, getpeername(2); null when not connected. Most unix peers have no name: their path is "". */
@@ -364,12 +369,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   }
 
   #encode(address: AddressInput<F>, use: Use): Bytes {
-    return permitted(
-      this.family,
-      address,
-      use,
-      `Cannot ${use === "send" ? "send on" : use} ${this.family} ${this.type}`,
-    );
+    // bind() may have changed what a packet socket hears.
+    const asks = this.family === "packet" && (address as Partial<PacketAddress> | null)?.protocol === undefined;
+    const own = asks ? ethertypeOf(this.fd) : this.protocol;
+    const doing = `Cannot ${use === "send" ? "send on" : use} ${this.family} ${this.type}`;
+    return permitted(this.family, address, use, doing, own);
   }
 
   /** Waits; gives the time at which the call began to wait, 0 before it did, which its timeout counts from. */
@@ -416,7 +420,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     if (failed(this.#io.bind(fd, bytes))) {
       const errno = lastErrno();
       const shownAddress = showAddress(readSockaddr(bytes, "linux"));
-      throw systemErrorOf(errno, "bind", `Cannot bind ${this.family} ${this.type} ${shownAddress}`, BIND_REMEDIES);
+      throw systemErrorOf(
+        errno,
+        "bind",
+        `Cannot bind ${this.family} ${this.type} ${shownAddress}`,
+        bindRemedies(this.family),
+      );
     }
     const path = bytes.subarray(UNIX_PATH);
     if (unlinkOnClose && this.family === "unix" && path.byteLength > 0 && path[0] !== 0) {
@@ -500,6 +509,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #begin(address: AddressInput<F>): Bytes {
     this.#open("connect");
     const bytes = this.#encode(address, "connect");
+    if (this.type === "raw") fillPort(bytes, "linux", this.protocol);
     if (this.#connecting !== null && !sameBytes(this.#connecting, bytes)) {
       // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so.
       if (failed(this.#io.connect(this.#fd, this.#connecting)) && failedWith("EALREADY")) {
@@ -511,6 +521,14 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   }
 
   #connectNow(bytes: Bytes, waited: boolean): "connected" | "in progress" | "queue full" {
+    if (waited && (this.family === "vsock" || this.family === "bluetooth")) {
+      // Here a second call would begin anew, or say for ever that the first goes on.
+      const errno = pendingError(this.#open("connect"));
+      if (errno !== 0) {
+        this.#connecting = null;
+        throw this.#connectError(bytes, errno);
+      }
+    }
     for (;;) {
       if (!failed(this.#io.connect(this.#open("connect"), bytes))) {
         this.#connecting = null;
@@ -538,11 +556,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   #connectError(bytes: Bytes, errno: number): Error {
     const to = showAddress(readSockaddr(bytes, "linux"));
-    return systemErrorOf(errno, "connect", `Cannot connect ${this.family} ${this.type} to ${to}`, {
-      ECONNREFUSED: "nothing listens there, or a firewall refuses",
-      EISCONN: "the socket is connected already",
-      ENETUNREACH: "this machine has no route to that network",
-    });
+    const doing = `Cannot connect ${this.family} ${this.type} to ${to}`;
+    return systemErrorOf(errno, "connect", doing, connectRemedies(this.family));
   }
 
   /** Undoes connect on a datagram socket, by a connect(2) to AF_UNSPEC. One that was bound to port 0 loses its port on Linux. */
@@ -942,7 +957,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** A second descriptor of the same socket. */
   dup(): Socket<F> {
     const fd = this.#io.fcntl(this.#open("duplicate"), constant("F_DUPFD_CLOEXEC", "linux"), 0);
-    if (failed(fd)) throw this.#error("fcntl", "duplicate", OPEN_REMEDIES);
+    if (failed(fd)) throw this.#error("fcntl", "duplicate", DESCRIPTOR_REMEDIES);
     return made<F>(fd, "Cannot duplicate");
   }
 
@@ -1063,6 +1078,10 @@ const RECEIVE_REMEDIES: Remedies = {
 
 const DEAF: Remedies = { ESHUTDOWN: 'it was told to receive no more, by shutdown("read")' };
 
+const error = new Uint8Array(4);
+const errorWord = new Int32Array(error.buffer);
+const errorLength = new Uint32Array(1);
+
 /** Every socket is born so: it never blocks, and no child inherits it. */
 const BIRTH = constant("SOCK_NONBLOCK", "linux") | constant("SOCK_CLOEXEC", "linux");
 /** A peer that is gone is an error, no signal. */
@@ -1093,35 +1112,34 @@ function sendBits(flags: SendFlags): number {
     (flags.confirm === true ? constant("MSG_CONFIRM", "linux") : 0);
 }
 
-function protocolNumber(protocol: Protocol, doing: string): number {
-  if (typeof protocol === "number") return integer(protocol, `${doing}: the protocol`, 0, 0xffff);
-  const known = word(PROTOCOLS, protocol);
-  if (known === undefined) {
-    throw new Deno.errors.NotSupported(
-      `${doing}: the protocol is ${shown(protocol)}, it must be a number or one of ${
-        Object.keys(PROTOCOLS).join(", ")
-      } for now`,
-    );
-  }
-  return constant(known, "linux");
-}
-
 /** The object of a new descriptor, which is closed when there can be none. */
 function made<F extends Family>(fd: number, doing: string, own = true): Socket<F> {
   try {
     const found = descriptorOf({ [DESCRIPTOR]: fd }, doing);
-    families ??= numbersOf(FAMILIES);
-    types ??= numbersOf(TYPES);
+    families ??= wordsOf(FAMILIES);
+    types ??= wordsOf(TYPES);
     const family = families.get(found.family);
     const type = types.get(found.type);
     if (family === undefined || type === undefined) {
       throw new Deno.errors.NotSupported(`${doing}: it is ${describe(found)}, which this library has no words for yet`);
     }
-    return make(found, family as F, type as SocketType);
+    const protocol = family === "packet" ? ethertypeOf(fd) : found.protocol;
+    return make({ fd: found.fd, protocol }, family as F, type as SocketType);
   } catch (error) {
     if (own) libc(doing).close(fd);
     throw error;
   }
+}
+
+/** What a packet socket hears, which SO_PROTOCOL does not tell. */
+function ethertypeOf(fd: number): number {
+  return (addressOf(fd, "local") as PacketAddress).protocol ?? 0;
+}
+
+/** Reads SO_ERROR, which clears it. */
+function pendingError(fd: number): number {
+  const { level, name } = specOf("SO_ERROR").code!;
+  return failed(libc("Cannot connect").getsockopt(fd, level, name, error, errorLength)) ? 0 : errorWord[0]!;
 }
 
 /** A buffer whose memory is there, cut to what a call can take. */

@@ -30,7 +30,7 @@ function namesOf(socket: object): (string | undefined)[] {
   const { fd } = descriptorOf(socket, "Cannot test");
   return (["local", "remote"] as const).map((which) => {
     const address = addressOf(fd, which);
-    return address && "port" in address ? `${address.hostname}:${address.port}` : undefined;
+    return address && "hostname" in address ? `${address.hostname}:${address.port}` : undefined;
   });
 }
 const nameOf = ({ hostname, port }: Deno.NetAddr) => `${hostname}:${port}`;

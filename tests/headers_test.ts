@@ -44,6 +44,11 @@ const LINUX = `
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <linux/vm_sockets.h>
+#include <bluetooth/bluetooth.h>
+#include <bluetooth/hci.h>
+#include <bluetooth/l2cap.h>
+#include <bluetooth/rfcomm.h>
+#include <bluetooth/sco.h>
 struct epoll_event_aligned { uint32_t events; uint64_t data; };
 `;
 
@@ -277,7 +282,14 @@ function wrongLayout(
   return wrong;
 }
 
-const GCC = { run: ["gcc"], read: true, write: true, env: true, linux: true };
+const GCC = {
+  run: ["gcc"],
+  read: true,
+  write: true,
+  env: true,
+  linux: true,
+  files: ["/usr/include/bluetooth/bluetooth.h"],
+};
 const MINGW = {
   run: ["x86_64-w64-mingw32-gcc"],
   read: true,
