@@ -20,8 +20,10 @@ import {
 import type { CodecName } from "./sockopt.ts";
 import { decodeTcpInfo, type TcpInfo } from "./tcp_info.ts";
 import type {
+  BluetoothSecurity,
   FilterProgram,
   GroupRequest,
+  HciFilter,
   Linger,
   MemoryInfo,
   PacketFanout,
@@ -70,6 +72,7 @@ export interface CodecValues {
   size: number;
   uint: number;
   byte: number;
+  word: number;
   hops: number;
   uint64: bigint;
   none: void;
@@ -84,6 +87,7 @@ export interface CodecValues {
   userTimeout: number;
   credentials: PeerCredentials;
   groups: readonly number[];
+  memberships: readonly number[];
   memoryInfo: MemoryInfo;
   filterProgram: FilterProgram;
   transmitTime: TransmitTime;
@@ -105,6 +109,8 @@ export interface CodecValues {
   packetFanout: PacketFanout;
   icmpFilter: readonly number[];
   icmp6Filter: readonly number[];
+  bluetoothSecurity: BluetoothSecurity;
+  hciFilter: HciFilter;
   tcpInfo: TcpInfo;
 }
 
@@ -298,6 +304,7 @@ export function codecsOf(os: OperatingSystem): { readonly [N in CodecName]: Opti
     size: int(0, MAX_INT),
     uint: int(0, MAX_UINT),
     byte: int(0, 255),
+    word: int(0, 65535),
     hops: int(-1, 255),
     uint64,
     none,
@@ -359,6 +366,14 @@ export function codecsOf(os: OperatingSystem): { readonly [N in CodecName]: Opti
       byteLength: 65536 * 4,
       encode: readOnly,
       decode: (got) => Array.from({ length: got.byteLength >> 2 }, (_, i) => viewOf(got).getUint32(i * 4, true)),
+    },
+    memberships: {
+      byteLength: 512,
+      encode: readOnly,
+      decode: (got) =>
+        Array.from({ length: got.byteLength * 8 }, (_, i) => i + 1).filter((group) =>
+          (got[group - 1 >> 3]! >> (group - 1 & 7) & 1) === 1
+        ),
     },
     memoryInfo: {
       byteLength: 4 * 16,
@@ -487,6 +502,8 @@ export function codecsOf(os: OperatingSystem): { readonly [N in CodecName]: Opti
     icmpFilter: typeFilter(4, 31, true),
     // Linux keeps a bit for each type that is blocked, macOS for each that passes.
     icmp6Filter: typeFilter(32, 255, os !== "darwin"),
+    bluetoothSecurity,
+    hciFilter,
     tcpInfo: { byteLength: 512, encode: readOnly, decode: (got) => decodeTcpInfo(got, os) },
   };
 }
@@ -745,6 +762,66 @@ const packetFanout: OptionCodec<PacketFanout> = {
       id: value & 0xffff,
       mode: FANOUT_MODES[flags & 0xff] ?? "hash",
       defragment: (flags & constant("PACKET_FANOUT_FLAG_DEFRAG", "linux")) !== 0,
+    };
+  },
+};
+
+const SECURITY_LEVELS = {
+  sdp: "BT_SECURITY_SDP",
+  low: "BT_SECURITY_LOW",
+  medium: "BT_SECURITY_MEDIUM",
+  high: "BT_SECURITY_HIGH",
+  fips: "BT_SECURITY_FIPS",
+} as const;
+
+const bluetoothSecurity: OptionCodec<BluetoothSecurity> = {
+  byteLength: LAYOUT.bt_security.linux.size,
+  encode(value) {
+    const { level, keySize } = object(value, "the value", "{ level }");
+    if (typeof level !== "string" || !Object.hasOwn(SECURITY_LEVELS, level)) {
+      const words = Object.keys(SECURITY_LEVELS).join(", ");
+      throw new TypeError(`level is ${shown(level)}, it must be one of ${words}`);
+    }
+    const { size, fields } = LAYOUT.bt_security.linux;
+    const result = new Uint8Array(size);
+    write(result, fields.level, constant(SECURITY_LEVELS[level as keyof typeof SECURITY_LEVELS], "linux"));
+    write(result, fields.key_size, keySize === undefined ? 0 : integer(keySize, "keySize", 0, 255));
+    return result;
+  },
+  decode(got) {
+    const { fields } = LAYOUT.bt_security.linux;
+    const number = read(got, fields.level);
+    const names = Object.keys(SECURITY_LEVELS) as (keyof typeof SECURITY_LEVELS)[];
+    const level = names.find((name) => constant(SECURITY_LEVELS[name], "linux") === number);
+    if (level === undefined) {
+      throw new Error(`the kernel gave security level ${number}, which this library does not know`);
+    }
+    return { level, keySize: read(got, fields.key_size) };
+  },
+};
+
+const hciFilter: OptionCodec<HciFilter> = {
+  byteLength: LAYOUT.hci_filter.linux.size,
+  encode(value) {
+    const { typeMask, eventMask, opcode } = object(value, "the value", "{ typeMask, eventMask, opcode }");
+    const { size, fields } = LAYOUT.hci_filter.linux;
+    const result = new Uint8Array(size);
+    write(result, fields.type_mask, integer(typeMask, "typeMask", 0, MAX_UINT));
+    if (typeof eventMask !== "bigint" || eventMask !== BigInt.asUintN(64, eventMask)) {
+      const message = `eventMask is ${shown(eventMask)}, it must be a BigInt from 0n to 2n ** 64n - 1n`;
+      throw typeof eventMask === "bigint" ? new RangeError(message) : new TypeError(message);
+    }
+    viewOf(result).setBigUint64(fields.event_mask[0], eventMask, true);
+    write(result, fields.opcode, integer(opcode, "opcode", 0, 65535));
+    return result;
+  },
+  decode(got) {
+    const { fields } = LAYOUT.hci_filter.linux;
+    const opcode = read(got, fields.opcode);
+    return {
+      typeMask: read(got, fields.type_mask),
+      eventMask: viewOf(got).getBigUint64(fields.event_mask[0], true),
+      opcode,
     };
   },
 };

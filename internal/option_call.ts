@@ -7,7 +7,7 @@ import { addressOf, carries, describe, type Descriptor, descriptorOf, REFUSED, T
 import { type ErrnoName, failed, type SystemError, systemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
-import { isGroup, parseIp } from "./sockaddr.ts";
+import { isGroup, isUnbound, parseIp } from "./sockaddr.ts";
 import {
   type Access,
   CODEC_ON,
@@ -371,8 +371,7 @@ function checkStage(spec: OptionSpec, found: Descriptor): void {
   const peer = addressOf(found.fd, "remote");
   const local = addressOf(found.fd, "local");
   // The port of a raw socket is its protocol, and it may be bound again and again.
-  const bound = found.type !== constant("SOCK_RAW", OS!) && local !== null &&
-    ("port" in local ? local.port !== 0 : "path" in local && local.path !== "");
+  const bound = found.type !== constant("SOCK_RAW", OS!) && local !== null && !isUnbound(local, false);
   const listening = readFrom(ACCEPTING ??= specOf("SO_ACCEPTCONN"), ACCEPTING.code!, found) === true;
   const is = peer !== null ? "connected" : listening ? "listening" : "bound";
   const late = spec.when === "bind"

@@ -13,6 +13,7 @@ export type CodecName =
   | "size" // the same, not negative: bytes, counts, seconds, milliseconds
   | "uint" // an unsigned 32-bit integer
   | "byte" // 0 to 255, carried in an int
+  | "word" // 0 to 65535, carried in an int; Linux reads and gives two bytes
   | "hops" // -1 to 255, carried in an int
   | "uint64" // a bigint
   | "none" // no value
@@ -27,6 +28,7 @@ export type CodecName =
   | "userTimeout" // milliseconds; seconds on macOS
   | "credentials" // struct ucred; struct xucred on macOS
   | "groups" // an array of gid_t
+  | "memberships" // a bit for each group, the lowest first
   | "memoryInfo" // nine unsigned 32-bit integers
   | "filterProgram" // struct sock_fprog
   | "transmitTime" // struct sock_txtime
@@ -48,6 +50,8 @@ export type CodecName =
   | "packetFanout" // id | (mode | flags) << 16
   | "icmpFilter" // struct icmp_filter
   | "icmp6Filter" // struct icmp6_filter
+  | "bluetoothSecurity" // struct bt_security
+  | "hciFilter" // struct hci_filter
   | "tcpInfo"; // struct tcp_info; struct tcp_connection_info on macOS
 
 /** Which directions exist. */
@@ -63,7 +67,7 @@ export type Scope =
   | "udp" | "udpOnly" | "udp4" | "udp6" | "udplite"
   | "inetDatagram4" | "inetDatagram6" | "receives6" | "multicast" | "multicast4" | "multicast6"
   | "raw4" | "raw6" | "rawIcmp" | "rawIcmp6"
-  | "unix" | "unixOrNetlink" | "packet" | "vsock" | "datagram" | "timestamped" | "filtered" | "stream" | "urgent";
+  | "unix" | "unixOrNetlink" | "packet" | "vsock" | "netlink" | "bluetooth" | "datagram" | "timestamped" | "filtered" | "stream" | "urgent";
 
 /** What a scope asks of a socket; a list that is absent allows everything. */
 export interface ScopeFacts {
@@ -126,6 +130,8 @@ export const SCOPES: Readonly<Record<Scope, ScopeFacts>> = {
   unixOrNetlink: { words: "unix and netlink sockets", families: ["AF_UNIX", "AF_NETLINK"] },
   packet:        { words: "packet sockets", families: ["AF_PACKET"] },
   vsock:         { words: "vsock sockets", families: ["AF_VSOCK"] },
+  netlink:       { words: "netlink sockets", families: ["AF_NETLINK"] },
+  bluetooth:     { words: "Bluetooth sockets", families: ["AF_BLUETOOTH"] },
   datagram:      { words: "UDP, ping, raw and packet sockets", types: NOT_STREAM, except: NO_PACKETS },
   timestamped:   { words: "IP and packet sockets, and unix ones but streams", except: [["AF_UNIX", "SOCK_STREAM"], ["AF_NETLINK"], ["AF_VSOCK"]] },
   filtered:      { words: "every socket but unix streams", except: [["AF_UNIX", "SOCK_STREAM"]] },
@@ -149,6 +155,7 @@ export type SockoptRow = readonly [
 const no = null;
 const SOCKET = "SOL_SOCKET", LOCAL = "SOL_LOCAL", TCP = "IPPROTO_TCP", MPTCP = "SOL_MPTCP", UDP = "IPPROTO_UDP", UDPLITE = "SOL_UDPLITE";
 const IP = "IPPROTO_IP", IPV6 = "IPPROTO_IPV6", ICMPV6 = "IPPROTO_ICMPV6", RAW = "SOL_RAW", PACKET = "SOL_PACKET", VSOCK = "AF_VSOCK";
+const NETLINK = "SOL_NETLINK", BT = "SOL_BLUETOOTH", HCI = "SOL_HCI", L2CAP = "SOL_L2CAP", RFCOMM = "SOL_RFCOMM", SCO = "SOL_SCO";
 
 /**
  * Options by C name. tests/headers_test.ts compares every number with the headers.
@@ -434,6 +441,38 @@ export const SOCKOPT = {
   SO_VM_SOCKETS_BUFFER_MIN_SIZE: [VSOCK, 1,    no,     no,     "uint64",        "both", "any",       false, "vsock"],
   SO_VM_SOCKETS_BUFFER_MAX_SIZE: [VSOCK, 2,    no,     no,     "uint64",        "both", "any",       false, "vsock"],
   SO_VM_SOCKETS_CONNECT_TIMEOUT: [VSOCK, 6,    no,     no,     "timeval",       "both", "any",       false, "vsock"],
+
+//C name                        level    linux darwin  windows codec            access  when         exact  on
+  NETLINK_ADD_MEMBERSHIP:      [NETLINK, 1,    no,     no,     "uint",          "set",  "any",       false, "netlink"],
+  NETLINK_DROP_MEMBERSHIP:     [NETLINK, 2,    no,     no,     "uint",          "set",  "any",       false, "netlink"],
+  NETLINK_LIST_MEMBERSHIPS:    [NETLINK, 9,    no,     no,     "memberships",   "get",  "any",       false, "netlink"],
+  NETLINK_PKTINFO:             [NETLINK, 3,    no,     no,     "flag",          "both", "any",       true,  "netlink"],
+  NETLINK_BROADCAST_ERROR:     [NETLINK, 4,    no,     no,     "flag",          "both", "any",       true,  "netlink"],
+  NETLINK_NO_ENOBUFS:          [NETLINK, 5,    no,     no,     "flag",          "both", "any",       true,  "netlink"],
+  NETLINK_LISTEN_ALL_NSID:     [NETLINK, 8,    no,     no,     "flag",          "both", "any",       true,  "netlink"],
+  NETLINK_CAP_ACK:             [NETLINK, 10,   no,     no,     "flag",          "both", "any",       true,  "netlink"],
+  NETLINK_EXT_ACK:             [NETLINK, 11,   no,     no,     "flag",          "both", "any",       true,  "netlink"],
+  NETLINK_GET_STRICT_CHK:      [NETLINK, 12,   no,     no,     "flag",          "both", "any",       true,  "netlink"],
+
+//C name                        level    linux darwin  windows codec            access  when         exact  on
+  BT_SECURITY:                 [BT,      4,    no,     no,     "bluetoothSecurity", "both", "any",   true,  "bluetooth"],
+  BT_DEFER_SETUP:              [BT,      7,    no,     no,     "flag",          "both", "any",       true,  "bluetooth"],
+  BT_FLUSHABLE:                [BT,      8,    no,     no,     "flag",          "both", "any",       true,  "bluetooth"],
+  BT_POWER:                    [BT,      9,    no,     no,     "flag",          "both", "any",       true,  "bluetooth"],
+  BT_CHANNEL_POLICY:           [BT,      10,   no,     no,     "uint",          "both", "any",       true,  "bluetooth"],
+  BT_VOICE:                    [BT,      11,   no,     no,     "word",          "both", "any",       true,  "bluetooth"],
+  BT_SNDMTU:                   [BT,      12,   no,     no,     "word",          "get",  "any",       false, "bluetooth"],
+  BT_RCVMTU:                   [BT,      13,   no,     no,     "word",          "both", "any",       true,  "bluetooth"],
+  BT_PHY:                      [BT,      14,   no,     no,     "uint",          "get",  "any",       false, "bluetooth"],
+  BT_MODE:                     [BT,      15,   no,     no,     "byte",          "both", "any",       true,  "bluetooth"],
+  BT_PKT_STATUS:               [BT,      16,   no,     no,     "flag",          "both", "any",       true,  "bluetooth"],
+  L2CAP_OPTIONS:               [L2CAP,   1,    no,     no,     "bytes",         "both", "any",       true,  "bluetooth"],
+  L2CAP_LM:                    [L2CAP,   3,    no,     no,     "uint",          "both", "any",       true,  "bluetooth"],
+  RFCOMM_LM:                   [RFCOMM,  3,    no,     no,     "uint",          "both", "any",       true,  "bluetooth"],
+  SCO_OPTIONS:                 [SCO,     1,    no,     no,     "word",          "get",  "any",       false, "bluetooth"],
+  HCI_FILTER:                  [HCI,     2,    no,     no,     "hciFilter",     "both", "any",       true,  "bluetooth"],
+  HCI_DATA_DIR:                [HCI,     1,    no,     no,     "flag",          "both", "any",       true,  "bluetooth"],
+  HCI_TIME_STAMP:              [HCI,     3,    no,     no,     "flag",          "both", "any",       true,  "bluetooth"],
 } as const satisfies Record<string, SockoptRow>;
 
 /** The C name of an option. */

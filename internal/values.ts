@@ -101,3 +101,19 @@ export interface PacketFanout {
   /** Reassemble fragments first. */
   defragment?: boolean;
 }
+/** `struct bt_security`. */
+export interface BluetoothSecurity {
+  /** What a connection must have. */
+  level: "sdp" | "low" | "medium" | "high" | "fips";
+  /** Bytes of the key of an encrypted connection; read, and 0 when set. */
+  keySize?: number;
+}
+/** `struct hci_filter`: which packets a socket of protocol hci receives. */
+export interface HciFilter {
+  /** A bit for each type of packet: HCI_COMMAND_PKT 1, HCI_ACLDATA_PKT 2, HCI_SCODATA_PKT 3, HCI_EVENT_PKT 4. */
+  typeMask: number;
+  /** A bit for each event, of 64. */
+  eventMask: bigint;
+  /** Of completed and answered commands only those of this one; 0 for all. */
+  opcode: number;
+}

@@ -111,6 +111,8 @@ export * from "./tcp.ts";
 export * from "./udp.ts";
 export * from "./unix.ts";
 export * from "./vsock.ts";
+export * from "./netlink.ts";
+export * from "./bluetooth.ts";
 export { defineOption, listOptions } from "./option.ts";
 export type {
   AnyOption,
@@ -134,9 +136,11 @@ export type { OperatingSystem } from "../internal/os.ts";
 export type { InetAddress } from "../internal/sockaddr.ts";
 export type { TcpCongestionState, TcpInfo, TcpState } from "../internal/tcp_info.ts";
 export type {
+  BluetoothSecurity,
   FilterInstruction,
   FilterProgram,
   GroupRequest,
+  HciFilter,
   InterfaceSelector,
   Linger,
   MemoryInfo,

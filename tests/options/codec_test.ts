@@ -45,6 +45,7 @@ const SAMPLES: { readonly [N in CodecName]: readonly Sample<N>[] } = {
   int: [{ value: -2, all: bytes(0xfe, 0xff, 0xff, 0xff) }, { value: 0x01020304, all: bytes(4, 3, 2, 1) }],
   size: [{ value: 0x7fffffff, all: bytes(0xff, 0xff, 0xff, 0x7f) }],
   uint: [{ value: 0xfffffffe, all: bytes(0xfe, 0xff, 0xff, 0xff) }],
+  word: [{ value: 0x1234, all: bytes(0x34, 0x12, 0, 0) }, { value: 65535, all: bytes(0xff, 0xff, 0, 0) }],
   byte: [{ value: 255, all: bytes(255, 0, 0, 0) }],
   hops: [{ value: -1, all: bytes(255, 255, 255, 255) }, { value: 64, all: bytes(64, 0, 0, 0) }],
   uint64: [{ value: 0x0102030405060708n, all: bytes(8, 7, 6, 5, 4, 3, 2, 1) }, {
@@ -101,6 +102,10 @@ const SAMPLES: { readonly [N in CodecName]: readonly Sample<N>[] } = {
     only: "decode",
   }],
   groups: [{ value: [0, 0xfffffffe], all: bytes(0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff), only: "decode" }],
+  memberships: [
+    { value: [], all: bytes(0, 0, 0, 0), only: "decode" },
+    { value: [1, 9, 32, 33], all: bytes(1, 1, 0, 0x80, 1, 0, 0, 0), only: "decode" },
+  ],
   memoryInfo: [{ value: [0, 0x34000], all: bytes(0, 0, 0, 0, 0, 0x40, 3, 0), only: "decode" }],
   filterProgram: [], // below: its address is not known beforehand
   // struct sock_txtime { clockid_t clockid; __u32 flags; }
@@ -227,6 +232,17 @@ const SAMPLES: { readonly [N in CodecName]: readonly Sample<N>[] } = {
     value: [128, 129],
     linux: bytes(ALL_BUT_128_129),
     darwin: bytes(zeros(16), 3, zeros(15)),
+  }],
+  // struct bt_security { uint8_t level; uint8_t key_size; }
+  bluetoothSecurity: [
+    { value: { level: "sdp", keySize: 0 }, all: bytes(0, 0) },
+    { value: { level: "medium", keySize: 16 }, all: bytes(2, 16) },
+    { value: { level: "fips", keySize: 7 }, all: bytes(4, 7) },
+  ],
+  // struct hci_filter { uint32_t type_mask; uint32_t event_mask[2]; uint16_t opcode; }
+  hciFilter: [{
+    value: { typeMask: 0x10, eventMask: 0x2000_0000_0000_4001n, opcode: 0x0c03 },
+    all: bytes(0x10, 0, 0, 0, 1, 0x40, 0, 0, 0, 0, 0, 0x20, 3, 0x0c, 0, 0),
   }],
   tcpInfo: [], // below
 };
@@ -509,9 +525,23 @@ Deno.test("codecs offer the kernel as many bytes as the C type of the system has
     socketAddress: [128, 128, 128],
     packetStatistics: [8, 8, 8],
     icmp6Filter: [32, 32, 32],
+    bluetoothSecurity: [2, 2, 2],
+    hciFilter: [16, 16, 16],
   };
   const four: readonly CodecName[] = [
-    ...["flag", "flagAsSize", "sizeAsFlag", "int", "size", "uint", "byte", "hops", "none", "userTimeout"] as const,
+    ...[
+      "flag",
+      "flagAsSize",
+      "sizeAsFlag",
+      "int",
+      "size",
+      "uint",
+      "byte",
+      "word",
+      "hops",
+      "none",
+      "userTimeout",
+    ] as const,
     ...["portRange", "interfaceIndex", "interfaceIndexNet", "ipv4Address", "packetFanout", "icmpFilter"] as const,
   ];
   for (const [i, os] of SYSTEMS.entries()) {
@@ -562,6 +592,13 @@ Deno.test("codecs give back what they were given, for 1,000 random values of eac
     ipv4Address: () => some(4).join("."),
     icmpFilter: () => types(32),
     icmp6Filter: () => types(256),
+    word: () => below(65536),
+    bluetoothSecurity: () => ({ level: pick(["sdp", "low", "medium", "high", "fips"]), keySize: below(256) }),
+    hciFilter: () => ({
+      typeMask: below(2 ** 32),
+      eventMask: BigInt(below(2 ** 32)) << 32n | BigInt(below(2 ** 32)),
+      opcode: below(65536),
+    }),
   };
   const onLinux: typeof values = {
     transmitTime: () => ({ clock: pick(["monotonic", "tai", "realtime"]), deadlineMode: flip(), reportErrors: flip() }),

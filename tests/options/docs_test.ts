@@ -7,7 +7,9 @@ import * as options from "../../options/mod.ts";
 import { test } from "../needs.ts";
 
 const NAMES = Object.keys(SOCKOPT) as OptionName[];
-const FILES = ["ip", "ipv6", "packet", "socket", "tcp", "udp", "unix", "vsock"].map((name) => `options/${name}.ts`);
+const FILES = ["bluetooth", "ip", "ipv6", "netlink", "packet", "socket", "tcp", "udp", "unix", "vsock"].map((name) =>
+  `options/${name}.ts`
+);
 const SYSTEMS = [["linux", "Linux"], ["darwin", "macOS"], [
   "windows",
   "Windows",

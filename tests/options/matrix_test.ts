@@ -225,6 +225,12 @@ function promiscuity(): number {
   throw new Error("the kernel did not tell");
 }
 
+const SOL_NETLINK = 270;
+/** Whether a netlink socket has joined group 9, by the mask of its groups. */
+function inGroup9(socket: RawSocket): boolean {
+  return (socket.get(SOL_NETLINK, 9, 64)[1]! & 1) === 1;
+}
+
 function sharePort(socket: RawSocket): void {
   socket.set(raw.SOL_SOCKET, 15, 1);
 }
@@ -627,6 +633,48 @@ const VALUES: Readonly<Partial<Record<OptionName, Value>>> = {
     bytes: [5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     room: 16,
   },
+
+  NETLINK_ADD_MEMBERSHIP: { set: 9, proof: inGroup9, proves: true },
+  NETLINK_DROP_MEMBERSHIP: {
+    set: 9,
+    first: (s) => void s.set(SOL_NETLINK, 1, 9),
+    proof: inGroup9,
+    proves: false,
+  },
+  NETLINK_LIST_MEMBERSHIPS: {
+    first: (s) => {
+      s.set(SOL_NETLINK, 1, 1);
+      s.set(SOL_NETLINK, 1, 33);
+    },
+    decode: () => [1, 33],
+    room: 64,
+  },
+  NETLINK_PKTINFO: on,
+  NETLINK_BROADCAST_ERROR: on,
+  NETLINK_NO_ENOBUFS: on,
+  NETLINK_LISTEN_ALL_NSID: on,
+  NETLINK_CAP_ACK: on,
+  NETLINK_EXT_ACK: on,
+  NETLINK_GET_STRICT_CHK: on,
+
+  BT_SECURITY: { set: { level: "medium" } },
+  BT_DEFER_SETUP: on,
+  BT_FLUSHABLE: on,
+  BT_POWER: off,
+  BT_CHANNEL_POLICY: { set: 1 },
+  BT_VOICE: { set: 0x0060 },
+  BT_SNDMTU: readInt,
+  BT_RCVMTU: { set: 1024 },
+  BT_PHY: readInt,
+  BT_MODE: { set: 1 },
+  BT_PKT_STATUS: on,
+  L2CAP_OPTIONS: { set: new Uint8Array(12), room: 12 },
+  L2CAP_LM: { set: 2 },
+  RFCOMM_LM: { set: 2 },
+  SCO_OPTIONS: readInt,
+  HCI_FILTER: { set: { typeMask: 16, eventMask: 1n, opcode: 0 }, room: 16 },
+  HCI_DATA_DIR: on,
+  HCI_TIME_STAMP: on,
 };
 
 // ---- What is expected ----
@@ -675,6 +723,8 @@ const ACTS_ON: Readonly<Record<Scope, string>> = {
   unixOrNetlink: "unixStream unixDgram unixSeqpacket netlink",
   packet: "packet",
   vsock: "vsockStream vsockSeqpacket",
+  netlink: "netlink",
+  bluetooth: "",
   datagram: "udp udplite ping icmp raw packet",
   timestamped: "tcp mptcp udp udplite ping icmp raw unixDgram unixSeqpacket packet",
   filtered: "tcp mptcp udp udplite ping icmp raw unixDgram unixSeqpacket packet vsockStream vsockSeqpacket netlink",
@@ -720,6 +770,10 @@ const NEVER: Readonly<Record<string, string>> = {
   SO_RESERVE_MEM: "there is no memory cgroup",
   SO_SNDTIMEO: "sockets here never block",
   TCP_ULP: "there is no upper layer protocol in this kernel",
+  ...Object.fromEntries(
+    listOptions().filter(({ name }) => SOCKOPT[name as OptionName][8] === "bluetooth")
+      .map(({ name }) => [name, "there is no Bluetooth in this kernel"]),
+  ),
 };
 
 /** Options that can only be set, and change nothing that could be asked for. */
