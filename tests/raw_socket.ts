@@ -486,11 +486,18 @@ export function addBridge(name: string): number {
   return asInt(request.slice(16, 20));
 }
 
-/** A network namespace of the tests' own, with nothing in it but the loopback interface. Needs root. */
+/**
+ * A network namespace of the tests' own, with nothing in it but the loopback interface; with a name, one that ip(8) has
+ * made. Needs root.
+ */
 export class Namespace implements Disposable {
   readonly #file: RawSocket;
 
-  constructor() {
+  constructor(name?: string) {
+    if (name !== undefined) {
+      this.#file = openFile(`/run/netns/${name}`, 0);
+      return;
+    }
     using here = openFile("/proc/thread-self/ns/net", 0);
     const result = c.unshare(CLONE_NEWNET);
     if (result < 0) c.memcpy(errno, errnoAt, 4);

@@ -2,6 +2,7 @@
 // Programs in them are started as in tests/udp/other_program.ts. Nothing in them reaches the machine's own network.
 import { assert } from "@std/assert";
 import type { Needs } from "../needs.ts";
+import * as raw from "../raw_socket.ts";
 import { type Program, runArguments, script, start } from "../udp/other_program.ts";
 
 /** What namespaces need. */
@@ -26,6 +27,23 @@ export class Namespace {
   /** Runs ip(8) in it. */
   async ip(...args: string[]): Promise<void> {
     await command("ip", "-n", this.#name, ...args);
+  }
+
+  /** Runs a function in it, which must not wait: sockets made there may be used later, from anywhere. */
+  inside<T>(fn: () => T extends Promise<unknown> ? never : T): T {
+    using there = new raw.Namespace(this.#name);
+    return there.run(fn);
+  }
+
+  /** Writes a value of /proc/sys there. */
+  sysctl(name: string, value: string): void {
+    using there = new raw.Namespace(this.#name);
+    there.sysctl(name, value);
+  }
+
+  /** Starts a program in it. */
+  program(command: string, ...args: string[]): Program {
+    return start("ip", ["netns", "exec", this.#name, command, ...args]);
   }
 
   /** Starts lines that use the library; see `script`. */
