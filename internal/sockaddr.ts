@@ -242,8 +242,8 @@ export function ipOf(bytes: Bytes, os: OperatingSystem): Bytes | null {
 }
 
 /**
- * Puts a port into a sockaddr_in or sockaddr_in6 that has port 0. The kernel keeps no other sign that a raw socket is
- * connected: of one that was connected to port 0, getpeername(2) says that it has no peer.
+ * Puts a port into a sockaddr_in or sockaddr_in6 that has port 0. The kernel keeps no other sign that a raw or ping socket
+ * is connected: of one that was connected to port 0, getpeername(2) says that it has no peer.
  */
 export function fillPort(bytes: Bytes, os: OperatingSystem, port: number): void {
   const at = LAYOUT.sockaddr_in[os].fields.sin_port[0];

@@ -80,6 +80,11 @@ export function needsWholeNet(family: Family, type: SocketType): boolean {
     (type === "raw" && (family === "inet" || family === "inet6"));
 }
 
+/** Whether the port of an IP address means something to the peer of a socket like this. */
+export function hasPorts(type: SocketType, protocol: number): boolean {
+  return type !== "raw" && protocol !== CONSTANTS.IPPROTO_ICMP[0] && protocol !== CONSTANTS.IPPROTO_ICMPV6[0];
+}
+
 const MANY_FILES =
   "the process has as many open files as it may: close sockets that are not needed, an idle program collects none";
 

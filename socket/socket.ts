@@ -37,6 +37,7 @@ import {
   bindRemedies,
   connectRemedies,
   DESCRIPTOR_REMEDIES,
+  hasPorts,
   needsWholeNet,
   openRemedies,
   protocolArgument,
@@ -213,7 +214,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    *
    * - inet, inet6: "stream" is TCP, "dgram" UDP, or a ping socket with "icmp" and "icmp6", which `net.ipv4.ping_group_range`
    *   must allow. "raw" takes any protocol and needs `CAP_NET_RAW`; with `IP_HDRINCL` on, or the protocol "ip" ("ipv6" on
-   *   inet6), what is sent begins with its header. The addresses of a raw socket have its protocol as their port.
+   *   inet6), what is sent begins with its header. Where there are no ports, an address has the protocol as its port: the
+   *   own one of a raw socket, and the peer of a raw or ping socket. That of a ping socket is its id.
    * - unix: "stream", "dgram", "seqpacket".
    * - packet: "raw" with the link-layer header, "dgram" without; needs `CAP_NET_RAW`. With a protocol it hears every
    *   interface until bind(): to miss nothing and hear nothing else, open it without one, attach the filter, and name the
@@ -509,7 +511,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #begin(address: AddressInput<F>): Bytes {
     this.#open("connect");
     const bytes = this.#encode(address, "connect");
-    if (this.type === "raw") fillPort(bytes, "linux", this.protocol);
+    if (!hasPorts(this.type, this.protocol)) fillPort(bytes, "linux", this.protocol);
     if (this.#connecting !== null && !sameBytes(this.#connecting, bytes)) {
       // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so.
       if (failed(this.#io.connect(this.#fd, this.#connecting)) && failedWith("EALREADY")) {
