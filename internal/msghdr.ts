@@ -185,6 +185,7 @@ export function sendMessage(
  * @param address Whether the sender is wanted.
  * @param controlLength Room for control messages.
  * @param flags MSG_ flags.
+ * @param descriptors Whether such may come, which are then closed on exec: packet sockets, which have none, refuse the flag.
  * @returns What came; null for a failure, its errno saved.
  */
 export function receiveMessage(
@@ -194,13 +195,14 @@ export function receiveMessage(
   address: boolean,
   controlLength: number,
   flags: number,
+  descriptors = true,
 ): RawMessage | null {
   const views = copied(data);
   integer(controlLength, "the length of the control messages", 0, CONTROL_MAX);
   prepare(controlLength);
   describe(address ? SOCKADDR_MAX : 0, controlLength);
   point(views);
-  const result = io.recvmsg(fd, header, flags | CLOSE_ON_EXEC);
+  const result = io.recvmsg(fd, header, descriptors ? flags | CLOSE_ON_EXEC : flags);
   held.views = NONE;
   if (failed(result)) return null;
   // A kernel tells the true length of an address, which may be more than there was room for.

@@ -217,9 +217,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    *   inet6), what is sent begins with its header. Where there are no ports, an address has the protocol as its port: the
    *   own one of a raw socket, and the peer of a raw or ping socket. That of a ping socket is its id.
    * - unix: "stream", "dgram", "seqpacket".
-   * - packet: "raw" with the link-layer header, "dgram" without; needs `CAP_NET_RAW`. With a protocol it hears every
-   *   interface until bind(): to miss nothing and hear nothing else, open it without one, attach the filter, and name the
-   *   protocol at bind().
+   * - packet: "raw" with the link-layer header, "dgram" without; needs `CAP_NET_RAW`. Only with "all" it hears what this
+   *   machine sends, too. With a protocol it hears every interface until bind(): to miss nothing and hear nothing else,
+   *   open it without one, attach the filter, and name the protocol at bind().
    * - vsock: "stream", "seqpacket" and "dgram", as far as the transport has them.
    * - netlink: "raw" or "dgram", which are the same.
    * - bluetooth: l2cap "seqpacket", "stream" or "dgram", rfcomm "stream" or "raw", hci "raw", sco "seqpacket".
@@ -885,7 +885,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const { errorQueue: _, ...flags } = options;
     const bits = this.#receiveBits(flags) | (errorQueue ? ERROR_QUEUE : 0);
     for (;;) {
-      const raw = receiveMessage(this.#io, fd, views, this.type !== "stream", controlLength, bits);
+      const named = this.type !== "stream";
+      const raw = receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet");
       if (raw !== null) return this.#message(raw, views, buffer === undefined);
       if (this.#blocked("recvmsg", "receive on", RECEIVE_REMEDIES)) return null;
     }
