@@ -5,8 +5,9 @@ import { option, type ReadableOption, type SocketOption, type WritableOption } f
 /**
  * Joins a multicast group of the protocol, by its number: of protocol route, RTNLGRP_LINK 1, RTNLGRP_IPV4_IFADDR 5, ...
  *
- * The mask of an address (`groups` at bind) reaches the groups 1 to 32 alone. Some groups need `CAP_NET_ADMIN`. Joining
- * again changes nothing.
+ * The mask of an address (`groups` at bind) reaches the groups 1 to 32 alone. A socket that was neither bound nor sent from
+ * has no port, and hears nothing of its groups until it has. Some groups need `CAP_NET_ADMIN`. Joining again changes
+ * nothing.
  *
  * Linux. netlink(7).
  */
