@@ -6,6 +6,8 @@ import {
   checkResolved,
   checkUnix,
   checkUnixDestination,
+  checkVsock,
+  checkWholeDestination,
   checkWholeNet,
   forgetGrants,
   isGranted,
@@ -20,7 +22,7 @@ const PERMISSION = new URL("../internal/permission.ts", import.meta.url).href;
 /** Runs a program with these flags and no others, nobody there to be asked; gives what it prints. */
 async function run(args: string[], cwd?: string): Promise<string> {
   const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "--no-check", "--no-config", "--unstable-net", ...args],
+    args: ["run", "--quiet", "--no-prompt", "--no-check", "--no-config", "--unstable-net", "--unstable-vsock", ...args],
     env: { NO_COLOR: "1" },
     ...(cwd === undefined ? {} : { cwd }),
   }).output();
@@ -61,7 +63,7 @@ async function hold(rows: Row[], cwd?: string): Promise<void> {
       if (refused.includes(question)) {
         assertEquals(kinds, ["refused", "refused"], said);
         // In Deno's own words; names that no rule can name apart.
-        if (!question[1].startsWith("\0")) assertEquals(ours, deno, said);
+        if (!String(question[1]).startsWith("\0")) assertEquals(ours, deno, said);
       }
       if (malformed.includes(question)) assertEquals(kinds, ["malformed", "malformed"], said);
       if (stricter.includes(question)) assertEquals(kinds, ["granted", "refused"], said);
@@ -316,6 +318,28 @@ test("unix paths are granted and refused as by Deno's calls", { ...NEEDS, write:
   }
 });
 
+test(
+  "vsock contexts and ports are granted and refused as by Deno.connect and listen",
+  { ...NEEDS, linux: true },
+  async () => {
+    // Nothing is connected where that is granted: on some machines the host would answer.
+    const one: Question = ["vsock listen", -1, 45_001];
+    const two: Question = ["vsock listen", -1, 45_002];
+    const host: Question[] = [["vsock connect", 2, 45_001], ["vsock connect", 3, 45_001]];
+    await hold([
+      { flags: [], refused: [one, two, ...host] },
+      { flags: ["--deny-net"], refused: [one, ...host] },
+      { flags: ["--allow-net=127.0.0.1,localhost:45001"], refused: [one, ...host] },
+    ]);
+    // One after the other: each binds the port.
+    await hold([{ flags: ["--allow-net"], granted: [one, two] }]);
+    await hold([
+      { flags: ["--allow-net=vsock:4294967295:45001,vsock:2:45002"], granted: [one], refused: [two, ...host] },
+    ]);
+    await hold([{ flags: ["--allow-net", "--deny-net=vsock:2:45001"], granted: [one, two], refused: [host[0]!] }]);
+  },
+);
+
 test("checkWholeNet() wants all of net, and a part is not enough", NEEDS, async () => {
   const code =
     `try { permission.checkWholeNet("Cannot open"); console.log("granted") } catch (e) { console.log(String(e)) }`;
@@ -461,6 +485,17 @@ test("one grant of everything serves all destinations of a turn", {}, async () =
   assertEquals(isGranted("127.0.0.1 53"), false);
 });
 
+test("a destination that no rule can name is asked for once a turn", {}, async () => {
+  using deno = answering(() => "granted");
+  for (let turn = 0; turn < 2; turn++) {
+    deno.asked.length = 0;
+    for (let i = 0; i < 10; i++) checkWholeDestination(DOING);
+    assertEquals(new Set(deno.asked), new Set(["query net"]));
+    assert(deno.asked.length < 4, deno.asked.join());
+    await nextTurn();
+  }
+});
+
 test("a destination is asked for again after 1,000 sends, new ones counted", {}, () => {
   using deno = answering((host) => host === undefined ? "prompt" : "granted");
   for (let i = 0; i < 1_000; i++) checkDestination("one", "localhost", 53, DOING);
@@ -524,6 +559,8 @@ test("the user is asked where Deno would ask, and only there", {}, () => {
     (mayAsk) => checkNet("localhost", 80, DOING, mayAsk),
     (mayAsk) => checkDestination("one", "localhost", 80, DOING, mayAsk),
     (mayAsk) => checkWholeNet(DOING, mayAsk),
+    (mayAsk) => checkWholeDestination(DOING, mayAsk),
+    (mayAsk) => checkVsock(1, 2, DOING, mayAsk),
     (mayAsk) => checkUnix("/tmp/x", DOING, mayAsk),
     (mayAsk) => checkUnixDestination("/tmp/x", DOING, mayAsk),
   ];

@@ -6,11 +6,14 @@ import {
   checkResolved,
   checkUnix,
   checkUnixDestination,
+  checkVsock,
 } from "../../internal/permission.ts";
 
 /** A question: the call, and the place. */
 export type Question =
   | readonly [call: "connect" | "listen" | "datagram" | "send", hostname: string, port: number]
+  | readonly [call: "vsock connect", cid: number, port: number]
+  | readonly [call: "vsock listen", cid: number, port: number]
   | readonly [call: "unix connect" | "unix listen" | "unix datagram" | "unix send", path: string];
 
 /** What Deno says, and what the library says: "granted", "malformed", or the words of the refusal. */
@@ -43,6 +46,12 @@ function unixSender(): Deno.DatagramConn {
 }
 
 async function deno(question: Question): Promise<void> {
+  if (question[0] === "vsock connect" || question[0] === "vsock listen") {
+    const [call, cid, port] = question;
+    if (call === "vsock connect") (await Deno.connect({ transport: "vsock", cid, port })).close();
+    else Deno.listen({ transport: "vsock", cid, port }).close();
+    return;
+  }
   const [call, where, port = 0] = question;
   if (call === "connect") (await Deno.connect({ hostname: where, port })).close();
   if (call === "listen") Deno.listen({ hostname: where, port }).close();
@@ -66,6 +75,9 @@ async function sendFrom(socket: Deno.DatagramConn, to: Deno.Addr): Promise<void>
 }
 
 function ours(question: Question): void {
+  if (question[0] === "vsock connect" || question[0] === "vsock listen") {
+    return checkVsock(question[1], question[2], "Asking");
+  }
   const [call, where, port = 0] = question;
   if (call === "unix send") checkUnixDestination(where, "Asking");
   else if (call.startsWith("unix")) checkUnix(where, "Asking");
