@@ -699,6 +699,46 @@ test(`${ROUNDS} random and mutated inputs give values, in time, out of their own
   assert(known > ROUNDS / 4, `${known} of them were known`);
 });
 
+test(`${ROUNDS} queued errors with any fields and any offender are read, or come as they are`, {}, () => {
+  let state = 9;
+  const random = (below: number) => {
+    state = Math.imul(state, 1_103_515_245) + 12_345 | 0;
+    return (state >>> 16 & 0x7fff) % below;
+  };
+  /** The families of addresses: none, unix, IPv4, IPv6, netlink, packet, Bluetooth, vsock, and one that nobody knows. */
+  const families = [0, 1, 2, 10, 16, 17, 31, 40, 99];
+  const counts = { other: 0, offended: 0, unnamed: 0 };
+  for (let round = 0; round < ROUNDS; round++) {
+    const data = Uint8Array.from({ length: random(64) }, () => random(256));
+    if (data.length > 4 && random(4) !== 0) data[4] = random(8);
+    if (data.length > 17) data.set([families[random(families.length)]!, 0], 16);
+    const bytes = new Uint8Array(16 + data.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, bytes.length, true);
+    view.setInt32(4, 0, true);
+    view.setInt32(8, round % 2 === 0 ? IPPROTO_IP : IPPROTO_IPV6, true);
+    view.setInt32(12, round % 2 === 0 ? IP_RECVERR : 25, true);
+    bytes.set(data, 16);
+    const [message, ...others] = decodeControl(bytes, unowned, "linux");
+    if (message === undefined || others.length > 0) throw new Error(`round ${round}: ${others.length + 1} messages`);
+    if (message.name === "other") {
+      // Too short, or of an origin without a name.
+      if (data.length >= 16 && data[4]! >= 1 && data[4]! <= 6) throw new Error(`round ${round}: ${data}`);
+      counts.other++;
+      continue;
+    }
+    if (message.name !== "IP_RECVERR" && message.name !== "IPV6_RECVERR") throw new Error(message.name);
+    const { code, type, icmpCode, offender } = message.error;
+    if (!/^(E[A-Z0-9]+)?$/.test(code) || type !== data[5] || icmpCode !== data[6]) {
+      throw new Error(`round ${round}: ${data}`);
+    }
+    if (offender === null) counts.unnamed++;
+    else if (offender.family !== (data[16] === 2 ? "inet" : "inet6")) throw new Error(`round ${round}: ${data}`);
+    else counts.offended++;
+  }
+  assert(Math.min(...Object.values(counts)) > ROUNDS / 50, Deno.inspect(counts));
+});
+
 // ---- Over the kernel ----
 
 test("IP_PKTINFO, IP_TTL and IP_TOS arrive as they were sent", RAW, () => {

@@ -703,6 +703,81 @@ test(`encodeAddress gives of ${FEWER} addresses bytes that read back the same, o
   assert(good > FEWER / 5, `${good} of ${FEWER} were addresses`);
 });
 
+/** An address of the families that are neither IP nor unix, right or wrong, and the protocol of its socket. */
+function someOther(
+  below: (n: number) => number,
+): [family: "packet" | "vsock" | "netlink" | "bluetooth", address: Record<string, unknown>, own: number] {
+  const pick = <T>(of: readonly T[]): T => of[below(of.length)]!;
+  const wrong = () => below(12) === 0;
+  const number = (most: number) => wrong() ? pick([-1, -2, most + 1, NaN, 0.5, "1", null, undefined]) : below(most + 1);
+  const hardware = (length: number) =>
+    Array.from({ length: wrong() ? below(40) : length }, () => below(256).toString(16).padStart(wrong() ? 1 : 2, "0"))
+      .join(pick([":", ":", ":", ":", "-"]));
+  const some = (address: Record<string, unknown>) =>
+    Object.fromEntries(Object.entries(address).filter(([name]) => name === "protocol" || below(6) !== 0));
+  const family = pick(["packet", "vsock", "netlink", "bluetooth"] as const);
+  if (family === "vsock") return [family, some({ cid: number(2 ** 32 - 1), port: number(2 ** 32 - 1) }), 0];
+  if (family === "netlink") return [family, some({ pid: number(2 ** 32 - 1), groups: number(2 ** 32 - 1) }), 0];
+  if (family === "packet") {
+    const packetType = pick(["host", "broadcast", "multicast", "otherHost", "outgoing", "loopback"]);
+    const index = number(2 ** 31 - 1);
+    // Text would be the name of an interface.
+    const address = {
+      interface: index === "1" ? {} : index,
+      protocol: number(65535),
+      address: hardware(6),
+      packetType,
+    };
+    return [family, some(address), below(65536)];
+  }
+  const own = below(4);
+  const protocol = wrong() ? pick(["l2cap", "", 1]) : ["l2cap", "hci", "sco", "rfcomm"][own]!;
+  const all: Record<string, unknown> = {
+    protocol,
+    ...(own === 1 && !wrong() ? {} : { address: hardware(6) }),
+    ...(own === 2 && !wrong() ? {} : { channel: number(own === 3 ? 255 : 65535) }),
+    ...(own === 0 || wrong() ? { addressType: pick(["bredr", "lePublic", "leRandom", "le"]), cid: number(65535) } : {}),
+    ...(own === 1 || wrong() ? { hciChannel: number(65535) } : {}),
+  };
+  return [family, some(all), own];
+}
+
+test(
+  `encodeAddress gives of ${FEWER} packet, vsock, netlink and Bluetooth addresses bytes that say the same, or an error`,
+  {},
+  () => {
+    const below = random(6);
+    let good = 0;
+    for (let i = 0; i < FEWER; i++) {
+      const [family, address, own] = someOther(below);
+      let bytes: Bytes;
+      try {
+        bytes = encodeAddress(family, address, "Cannot bind", "linux", own);
+      } catch (error) {
+        const { constructor, message } = error as Error;
+        if (
+          ![TypeError, RangeError, SyntaxError].includes(constructor as never) || !message.startsWith("Cannot bind: ")
+        ) {
+          throw error;
+        }
+        continue;
+      }
+      good++;
+      const back = readSockaddr(bytes, "linux");
+      const again = encodeAddress(family, back, "Cannot bind", "linux", own);
+      if (again.toHex() !== bytes.toHex()) assertEquals(again.toHex(), bytes.toHex(), Deno.inspect(address));
+      for (const [field, value] of Object.entries(address)) {
+        // Absent is what they read as when they say nothing.
+        const said = (back as unknown as Record<string, unknown>)[field] ?? (field === "addressType" ? "bredr" : 0);
+        const same = typeof value === "string" ? value.toLowerCase() === String(said).toLowerCase() : said === value;
+        const any = (family === "vsock" && value === 2 ** 32 - 1) || value === undefined;
+        if (!same && !any) assertEquals(said, value, Deno.inspect({ address, back }));
+      }
+    }
+    assert(good > FEWER / 5, `${good} of ${FEWER} were addresses`);
+  },
+);
+
 test(`encodeAddress writes again ${FEWER} addresses that the kernel could give`, {}, () => {
   const below = random(5);
   for (let i = 0; i < FEWER; i++) {
