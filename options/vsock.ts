@@ -1,4 +1,4 @@
-// The options of vsock sockets, one constant a row of internal/sockopt.ts.
+// The options of vsock sockets, one constant a row of internal/sockopt.ts; set and read back, but no data was ever sent so far.
 // SO_LINGER and SO_RCVLOWAT, which they obey as well, are in socket.ts.
 import type { Timeval } from "../internal/values.ts";
 import { option, type SocketOption } from "./option.ts";
@@ -32,7 +32,7 @@ export const SO_VM_SOCKETS_BUFFER_MIN_SIZE: SocketOption<bigint> = option("SO_VM
 export const SO_VM_SOCKETS_BUFFER_MAX_SIZE: SocketOption<bigint> = option("SO_VM_SOCKETS_BUFFER_MAX_SIZE");
 
 /**
- * Limits how long connect() tries.
+ * Limits how long connect() tries: then it fails with ETIMEDOUT.
  *
  * Default two seconds, which zero asks for as well; rounded up to the kernel's ticks. Does its job only before
  * connect().

@@ -77,8 +77,8 @@ export type SocketType = "stream" | "dgram" | "raw" | "seqpacket";
 /**
  * A protocol by name, or by number. What a name means depends on the family:
  *
- * - inet, inet6: "tcp", "udp", "udplite", "mptcp", "icmp", "icmp6" are IPPROTO_ICMPV6 and its like. On raw sockets "ip" (inet) and
- *   "ipv6" (inet6) are IPPROTO_RAW: they send whole packets, headers included, of any protocol, and receive none.
+ * - inet, inet6: "tcp", "udp", "udplite", "mptcp", "icmp", "icmp6". On raw sockets also "ip" (inet) and "ipv6" (inet6),
+ *   which are IPPROTO_RAW: what is sent are whole packets, headers included, of any protocol; nothing is received.
  * - packet: "ip", "ipv6", "arp", "all" are ethertypes, numbers are ethertypes in host order (0x0800). 0, the default,
  *   receives nothing until bind() names another.
  * - netlink: "route", which is the default.

@@ -224,11 +224,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * - netlink: "raw" or "dgram", which are the same.
    * - bluetooth: l2cap "seqpacket", "stream" or "dgram", rfcomm "stream" or "raw", hci "raw", sco "seqpacket".
    *
-   * Raw, packet, netlink and bluetooth sockets need all of `--allow-net`, at once; the others are asked for what they bind,
-   * connect and send to.
+   * Raw, packet, netlink and bluetooth sockets need all of `--allow-net`, at once; of the others, what they bind, connect
+   * and send to is asked for.
    *
-   * What was seen: the machine of the tests has no Bluetooth in its kernel, whose addresses and options were compared with
-   * the headers alone, and no vsock transport within it, so that vsock sockets were opened and bound but never connected.
+   * Not all of it was run. The machine of the tests has no vsock transport within itself: vsock sockets were opened, bound
+   * and refused, but never connected. Its kernel has no Bluetooth at all: addresses and options of that are compared with
+   * BlueZ's headers, and that is all.
    *
    * @param family The family.
    * @param type The type.

@@ -1,7 +1,7 @@
 // What the tests of raw, ping and packet sockets need: checksums, echo requests, tcpdump, and programs without privileges.
 // The library's own checksum is tested elsewhere: this one is written by hand, so that the two can disagree.
 import { assert } from "@std/assert";
-import { type Needs } from "../needs.ts";
+import type { Needs } from "../needs.ts";
 import { ROOT } from "../raw_socket.ts";
 import { text } from "./make.ts";
 
