@@ -2,6 +2,7 @@
 // Families that are neither IP nor unix: sockaddr_families.ts. Which interface a zone names: netif.ts. Structs other than addresses: codec.ts. Host names: getaddrinfo.ts.
 import { integer, object, port, shown, text } from "./argument.ts";
 import { constant, type ConstantName } from "./constants.ts";
+import { hexDigit } from "./hardware_addr.ts";
 import { LAYOUT } from "./layout.ts";
 import { interfaceIndexOf } from "./netif.ts";
 import type { OperatingSystem } from "./os.ts";
@@ -136,13 +137,6 @@ function putIpv6(text: string, end: number, into: Bytes): boolean {
 
 const COLON = 0x3a;
 const DOT = 0x2e;
-
-/** The value of a hexadecimal digit, -1 for what is none. */
-function hexDigit(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const letter = code | 0x20;
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
-}
 
 /** Text of an IP address, 4 or 16 bytes, as inet_ntop writes it. */
 export function formatIp(bytes: Uint8Array): string {

@@ -2,7 +2,7 @@
 // IP and unix addresses, and the door to all of them: sockaddr.ts. Sizes and offsets: layout.ts.
 import { integer, shown } from "./argument.ts";
 import { constant, type ConstantName } from "./constants.ts";
-import { formatHardware, parseHardware } from "./hardware_addr.ts";
+import { formatHardware, HARDWARE_MAX, parseHardware } from "./hardware_addr.ts";
 import { LAYOUT, type StructLayout } from "./layout.ts";
 import { interfaceIndexOf } from "./netif.ts";
 import { type OperatingSystem, OS_NAME } from "./os.ts";
@@ -73,9 +73,9 @@ export type LinkAddress = PacketAddress | VsockAddress | NetlinkAddress | Blueto
 export type LinkFamily = LinkAddress["family"];
 
 const MAX_UINT = 0xffffffff;
-/** The longest hardware address there is: that of InfiniBand has 20 bytes. */
-const HARDWARE_MAX = 32;
 const BLUETOOTH_LENGTH = 6;
+/** Bytes of the hardware addresses that most interfaces have. */
+const ETHERNET = 6;
 
 const PACKET_TYPES: Readonly<Record<NonNullable<PacketAddress["packetType"]>, ConstantName>> = {
   host: "PACKET_HOST",
@@ -84,6 +84,7 @@ const PACKET_TYPES: Readonly<Record<NonNullable<PacketAddress["packetType"]>, Co
   otherHost: "PACKET_OTHERHOST",
   outgoing: "PACKET_OUTGOING",
 };
+const AF_PACKET = constant("AF_PACKET", "linux");
 /** By number, from 0. */
 const PACKET_TYPE = (Object.keys(PACKET_TYPES) as (keyof typeof PACKET_TYPES)[]).sort((a, b) =>
   constant(PACKET_TYPES[a], "linux") - constant(PACKET_TYPES[b], "linux")
@@ -261,10 +262,10 @@ function encodeBluetooth(given: Given, own: number, doing: string): Bytes {
 /** Reads an address of one of these families; null for another one, and where there are too few bytes. */
 export function readLink(bytes: Bytes, family: number, os: OperatingSystem): LinkAddress | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (os === "linux" && family === AF_PACKET) return readPacket(bytes, view);
   if (os === "windows") return null;
   if (family === constant("AF_VSOCK", os)) return readVsock(view, os);
   if (os !== "linux") return null;
-  if (family === constant("AF_PACKET", os)) return readPacket(bytes, view);
   if (family === constant("AF_NETLINK", os)) return readNetlink(view);
   return family === constant("AF_BLUETOOTH", os) ? readBluetooth(bytes, view) : null;
 }
@@ -276,13 +277,31 @@ function readPacket(bytes: Bytes, view: DataView): PacketAddress | null {
   const length = bytes[fields.sll_halen[0]]!;
   if (length > HARDWARE_MAX || from + length > bytes.byteLength) return null;
   const packetType = PACKET_TYPE[bytes[fields.sll_pkttype[0]]!];
-  return {
+  // Without spreading: every packet passes here.
+  const address: { -readonly [K in keyof PacketAddress]: PacketAddress[K] } = {
     family: "packet",
     interface: view.getInt32(fields.sll_ifindex[0], true),
     protocol: view.getUint16(fields.sll_protocol[0]),
-    ...(length === 0 ? {} : { address: formatHardware(bytes.subarray(from, from + length)) }),
-    ...(packetType === undefined ? {} : { packetType }),
   };
+  if (length === ETHERNET) address.address = ethernet(bytes, view, from);
+  else if (length > 0) address.address = formatHardware(bytes.subarray(from, from + length));
+  if (packetType !== undefined) address.packetType = packetType;
+  return address;
+}
+
+/** The text of the last sender's address: packets mostly come many in a row from one. */
+let lastText = "00:00:00:00:00:00";
+let lastHigh = 0;
+let lastLow = 0;
+
+function ethernet(bytes: Bytes, view: DataView, from: number): string {
+  const high = view.getUint32(from);
+  const low = view.getUint16(from + 4);
+  if (high !== lastHigh || low !== lastLow) {
+    [lastHigh, lastLow] = [high, low];
+    lastText = formatHardware(bytes.subarray(from, from + ETHERNET));
+  }
+  return lastText;
 }
 
 function readVsock(view: DataView, os: "linux" | "darwin"): VsockAddress | null {
