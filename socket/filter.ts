@@ -203,9 +203,8 @@ class Assembler {
         this.#firstOfLine = true;
       } else if (BLANK.test(character)) this.#position++;
       else if (character === ";") this.#skipLine();
-      else if (character === "#" && (this.#position === 0 || this.#source[this.#position - 1] === "\n")) {
-        this.#skipLine();
-      } else if (this.#source.startsWith("/*", this.#position)) this.#skipComment();
+      else if (character === "#" && this.#source[this.#position - 1] === "\n") this.#skipLine();
+      else if (this.#source.startsWith("/*", this.#position)) this.#skipComment();
       else break;
     }
     if (this.#position === this.#source.length) {

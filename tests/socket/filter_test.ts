@@ -252,6 +252,7 @@ Deno.test("assembleFilter() takes comments, any layout, labels of their own line
       "\tldh\n[\n12 ]\r\njeq #5\n,keep\n\n\nret\n #0\nkeep:\n\n  ret #1\r\n",
       "; jump nowhere\nldh [12] ; don't ~\njeq #5, keep /* ; */ ret /* \n * jmp keep\n **/ #0;\nkeep: ret #1;",
       "#!bpf don't\n#\nldh [12]\n# jmp keep\n   # it's indented\njeq #5, keep\nret #0\nkeep: ret #1\n#",
+      "# first\nldh\n# the type's\n[12] jeq #5,\n#else\nkeep ret #0 keep: ret #1",
       "   # first\nldh[12]jeq#5,other ret#0 keep:other:ret#1",
       "/**/ldh [12]/*/ a */jeq #5, K/* */ret #0\nk: K: ret #1",
     ]
@@ -761,6 +762,28 @@ test("runFilter() has in all 32 bits of A and X what the kernel has", FFI, () =>
 test("runFilter() finds netlink attributes where the kernel finds them", FFI, () => {
   const random = new Random(4);
   using kernel = new Kernel();
+  // One of 5 bytes, then a nest of two whose last is empty, then an empty one, and nothing behind.
+  const row = Uint8Array.fromHex("0500010011000000 0c000280 04000300 04000400 04000500".replaceAll(" ", ""));
+  for (
+    const [load, from, type, at] of [
+      ["nla", 0, 2, 8],
+      ["nla", 0, 3, 0],
+      ["nla", 0, 5, 20],
+      ["nla", 12, 4, 16],
+      ["nla", 20, 5, 20],
+      ["nla", 21, 5, 0],
+      ["nla", 1000, 5, 0],
+      ["nlan", 8, 3, 12],
+      ["nlan", 8, 4, 16],
+      ["nlan", 8, 5, 0],
+      ["nlan", 20, 5, 0],
+    ] as const
+  ) {
+    const filter = assembleFilter(`ld #${from}\nldx #${type}\nld ${load}\nadd #1\nret a`);
+    assertEquals(runFilter(filter, row), at + 1, `${load} of type ${type} from ${from}`);
+    assert(kernel.attach(filter));
+    assertEquals(kernel.verdict(row), at + 1, `${load} of type ${type} from ${from}, by the kernel`);
+  }
   let found = 0;
   for (let round = 0; round < PACKETS; round++) {
     const packet = attributes(random, random.below(200));
