@@ -195,7 +195,7 @@ class Assembler {
   /** Goes to the next token. */
   #advance(): void {
     this.#firstOfLine = this.#position === 0;
-    for (; this.#position < this.#source.length;) {
+    while (this.#position < this.#source.length) {
       const character = this.#source[this.#position]!;
       if (character === "\n") {
         this.#line++;
