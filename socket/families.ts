@@ -90,20 +90,37 @@ const MANY_FILES =
 
 /** What to do when socket(2) fails. */
 export function openRemedies(family: Family, type: SocketType, protocol: number): Remedies {
-  const raw = type === "raw" && (family === "inet" || family === "inet6");
-  return {
+  const common: Remedies = {
     EAFNOSUPPORT: "this kernel has no such family built in",
-    EPROTONOSUPPORT: raw && protocol === 0
-      ? 'a raw socket needs a protocol, such as "icmp" or a number'
-      : "this kernel has no such protocol for this family and type",
+    EPROTONOSUPPORT: "this kernel has no such protocol for this family and type",
     ESOCKTNOSUPPORT: "this family has no such type",
-    EINVAL: "a protocol of IP is at most 255",
-    ENODEV: "no vsock transport of this kernel has datagrams",
     EMFILE: MANY_FILES,
-    EPERM: raw || family === "packet" ? "this needs CAP_NET_RAW" : "this needs a privilege",
-    EACCES: "ping sockets are for the groups of net.ipv4.ping_group_range, and no other privilege opens them; " +
-      'a raw socket ("raw" instead of "dgram") does the same with CAP_NET_RAW',
   };
+  switch (family) {
+    case "inet":
+    case "inet6": {
+      const ip: Remedies = { ...common, EINVAL: "a protocol of IP is at most 255" };
+      if (type === "raw") {
+        const which: Remedies = protocol === 0
+          ? { EPROTONOSUPPORT: 'a raw socket needs a protocol, such as "icmp" or a number' }
+          : {};
+        return { ...ip, ...which, EPERM: "this needs CAP_NET_RAW" };
+      }
+      if (type !== "dgram" || hasPorts(type, protocol)) return ip;
+      return {
+        ...ip,
+        EACCES: "ping sockets are for the groups of net.ipv4.ping_group_range, and no other privilege opens them; " +
+          'a raw socket ("raw" instead of "dgram") does the same with CAP_NET_RAW',
+      };
+    }
+    case "packet":
+    case "bluetooth":
+      return { ...common, EPERM: "this needs CAP_NET_RAW" };
+    case "vsock":
+      return { ...common, ENODEV: "no vsock transport of this kernel has datagrams" };
+    default:
+      return common;
+  }
 }
 
 /** What to do when a duplicate, or an accepted connection, cannot be had. */
