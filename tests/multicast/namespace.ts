@@ -67,15 +67,13 @@ export class Namespace {
   }
 }
 
-let made = 0;
-
 /**
  * Runs a test with two namespaces: "left0" (10.77.0.1, fd77::1, fe80::1) and "right0" (10.77.0.2, fd77::2, fe80::2) are
  * the ends of a cable; both have lo, and a second interface "spare0" with fe80::5, an address that the first has too, and no IPv4.
  */
 export async function withPair(body: (left: Namespace, right: Namespace) => Promise<void>): Promise<void> {
-  const names = ["a", "b"].map((end) => `sockets${Deno.pid}${made}${end}`);
-  made++;
+  const unique = crypto.randomUUID().slice(0, 8);
+  const names = ["a", "b"].map((end) => `sockets${unique}${end}`);
   try {
     for (const name of names) await command("ip", "netns", "add", name);
     const [a, b] = names as [string, string];

@@ -7,7 +7,7 @@ import { listSockets, Socket } from "../../socket/mod.ts";
 import { test } from "./make.ts";
 import { bytes, text } from "./make.ts";
 import { checksum, echoRequest, ipv4Packet, ROOT_PROGRAMS, runAsNobody, SAY, tcpdump } from "./packets.ts";
-import { ROOT } from "../raw_socket.ts";
+import { Namespace, ROOT } from "../raw_socket.ts";
 import { start } from "../udp/other_program.ts";
 
 const V4 = { hostname: "127.0.0.1" } as const;
@@ -38,8 +38,10 @@ test("Socket.open() opens raw sockets of the protocol that was asked for", ROOT,
     using socket = Socket.open(family, "raw", protocol);
     assertEquals([socket.family, socket.type, socket.protocol], [family, "raw", number]);
     assertEquals([socket.localAddr, socket.remoteAddr], [null, null]);
-    using adopted = Socket.adopt(socket.dup().detach());
-    assertEquals([adopted.family, adopted.type, adopted.protocol], [family, "raw", number]);
+    {
+      using adopted = Socket.adopt(socket.dup().detach());
+      assertEquals([adopted.family, adopted.type, adopted.protocol], [family, "raw", number]);
+    }
     const listed = listSockets({ type: "raw", family }).find(({ fd }) => fd === socket.fd);
     assertEquals([listed?.protocol, listed?.localAddr], [number, null]);
   }
@@ -225,8 +227,9 @@ test("a user without the privilege reads CAP_NET_RAW", { ...ROOT_PROGRAMS, run: 
 });
 
 test("a wait for a raw packet ends with its signal, and loses none", ROOT, async () => {
-  using socket = Socket.open("inet", "raw", 253);
-  socket.bind({ hostname: "127.0.0.4" });
+  using namespace = new Namespace();
+  using socket = namespace.run(() => Socket.open("inet", "raw", 253));
+  namespace.run(() => socket.bind({ hostname: "127.0.0.4" }));
   const error = await socket.receive(undefined, { signal: AbortSignal.timeout(10) }).catch((error) => error);
   assertInstanceOf(error, DOMException);
   assert(error.name === "TimeoutError");
