@@ -10,8 +10,8 @@
 //   last waiter leaves, and ends with the last entry.
 // - The runtime's thread pool is shared with files and lookups: a call that was just parked may stand in its queue. While
 //   it is new, a 1 ms timer sends a probe behind it, and looks for events by itself until the probe has answered.
-// - After 64 calls that did not have to wait the isolate yields a turn, and every 4 ms it lets the runtime's own sockets
-//   have theirs. A real wait gives the credit back.
+// - A turn is yielded at the latest after 64 calls that did not have to wait and 1 ms, and every 4 ms the runtime's own
+//   sockets have theirs. A real wait counts as both.
 // - Waking the parked call takes two changes of threads. While waits are short, the isolate looks for events itself, after
 //   all else that was due has run, and for 20 µs at most; every 4 ms it waits for real all the same.
 // - In a Worker the call has a limit of 1 s: terminate() leaves its thread in it.
@@ -38,7 +38,9 @@ const PARK_IN_WORKER = 1000;
 const TICK = 1;
 const VERIFY_EVERY = 200;
 const UNREFED_TICK = 10;
+/** After so many calls that did not have to wait, the time since others had their turn is looked at; milliseconds. */
 const CREDIT = 64;
+const TURN_EVERY = 1;
 const DEEP_EVERY = 4;
 /** How long to look before the parked call is left to wake us, and the wait that is short enough for it; milliseconds. */
 export const LOOK = 0.02;
@@ -211,6 +213,7 @@ class Reactor {
       return;
     }
     credit = CREDIT;
+    lastTurn = now();
     this.#short = true;
     // Those who were told run next, and wait again or not.
     if (this.#waiting > 0 && this.#parked === null) this.#lookUntil(now() + LOOK);
@@ -428,11 +431,13 @@ export function leave(entry: Entry, waiter: Waiter): void {
 }
 
 let credit = CREDIT;
+let lastTurn = 0;
 let lastDeep = 0;
 
+/** All had their turn. */
 function restoreCredit(): void {
   credit = CREDIT;
-  lastDeep = now();
+  lastTurn = lastDeep = now();
 }
 
 /** To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. */
@@ -440,6 +445,8 @@ export function turn(): Promise<void> | null {
   if (--credit > 0) return null;
   credit = CREDIT;
   const time = now();
+  if (time - lastTurn < TURN_EVERY) return null;
+  lastTurn = time;
   if (time - lastDeep < DEEP_EVERY) return new Promise((resolve) => setImmediate(resolve));
   lastDeep = time;
   return deepTurn();
