@@ -409,7 +409,7 @@ function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descri
  * @param preferred Descriptors to be taken before others of the same socket.
  * @param doing The beginning of messages.
  */
-export function everySocket(preferred: ReadonlySet<number>, doing: string): Descriptor[] {
+export function everySocket(preferred: { has(fd: number): boolean }, doing: string): Descriptor[] {
   const k = kernel(doing);
   const result = new Map<number, Descriptor>();
   scan(k, doing, () => WIDE_GAP, (fd) => {

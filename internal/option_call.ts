@@ -91,6 +91,8 @@ interface Waits {
 /** The value of SO_RCVTIMEO or SO_SNDTIMEO on a socket whose calls wait by themselves. */
 function readTimeout(socket: Waits, kind: "receive" | "send"): Timeval {
   const milliseconds = socket[TIMEOUTS][kind] ?? 0;
+  // To C, nothing at all means for ever.
+  if (socket[TIMEOUTS][kind] === 0) return { seconds: 0, microseconds: 1 };
   return { seconds: Math.floor(milliseconds / 1000), microseconds: milliseconds % 1000 * 1000 };
 }
 
