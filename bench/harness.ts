@@ -20,6 +20,20 @@ export interface Table {
   readonly rows: readonly Row[];
 }
 
+/** Lines of a text that comes in pieces. */
+class TextLineStream extends TransformStream<string, string> {
+  constructor() {
+    let rest = "";
+    super({
+      transform(piece, controller) {
+        const lines = (rest + piece).split("\n");
+        rest = lines.pop()!;
+        for (const line of lines) controller.enqueue(line);
+      },
+    });
+  }
+}
+
 /** A measurement: something is done, and a figure comes back. */
 export type Measure = () => number | Promise<number>;
 
@@ -60,6 +74,56 @@ export function median(values: readonly number[]): number {
 /** Microseconds that each of `count` calls took, which began at `start`. */
 export function microseconds(start: number, count: number): number {
   return (performance.now() - start) * 1000 / count;
+}
+
+/** A C program of peers/ that runs. */
+export interface Peer {
+  /** The next line that it prints, as numbers. */
+  numbers(): Promise<number[]>;
+  /** Ends its input, and waits for it. */
+  stop(): Promise<void>;
+}
+
+/** Compiles a C program of peers/ and starts it. */
+export async function peer(program: string, ...args: (string | number)[]): Promise<Peer> {
+  const folder = await Deno.makeTempDir();
+  const source = new URL(`peers/${program}.c`, import.meta.url).pathname;
+  const built = await new Deno.Command("gcc", { args: ["-O2", "-pthread", "-o", `${folder}/peer`, source] }).output();
+  if (!built.success) throw new Error(new TextDecoder().decode(built.stderr));
+  const child = new Deno.Command(`${folder}/peer`, { args: args.map(String), stdin: "piped", stdout: "piped" }).spawn();
+  // The program is in memory by now.
+  await Deno.remove(folder, { recursive: true });
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
+  return {
+    async numbers() {
+      const { value } = await lines.read();
+      if (value === undefined) {
+        throw new Error(`${program} ${args.join(" ")} ended before it printed what was expected`);
+      }
+      return value.split(" ").map(Number);
+    },
+    async stop() {
+      await child.stdin.close();
+      await lines.cancel();
+      await child.status;
+    },
+  };
+}
+
+/** What `count` round trips took each, in microseconds and in order. */
+export async function trips(count: number, once: () => Promise<unknown>): Promise<Float64Array> {
+  const taken = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const start = performance.now();
+    await once();
+    taken[i] = (performance.now() - start) * 1000;
+  }
+  return taken.sort();
+}
+
+/** Of figures in order, the one that so large a part stays below. */
+export function quantile(sorted: Float64Array, part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!;
 }
 
 /** The table in Markdown. */

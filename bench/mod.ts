@@ -5,11 +5,11 @@ import { formatted, markdown, type Table } from "./harness.ts";
 
 const HELP = `Runs the benchmarks and writes their tables into README.md.
 
-  --only NAME   runs one: options, descriptor, tcp_connect, socket or import; the README stays as it is
+  --only NAME   runs one: options, descriptor, tcp_connect, socket, reactor or import; the README stays as it is
   --dry-run     runs all, the README stays as it is
   --help        prints this`;
 
-const QUESTIONS = ["options", "descriptor", "tcp_connect", "socket", "import"];
+const QUESTIONS = ["options", "descriptor", "tcp_connect", "socket", "reactor", "import"];
 const README = new URL("../README.md", import.meta.url);
 const BEGIN = "<!-- bench: begin, written by deno task bench -->";
 const END = "<!-- bench: end -->";
@@ -17,7 +17,7 @@ const END = "<!-- bench: end -->";
 /** Answers a question in a process of its own, where nothing was warmed or burdened by another. */
 async function answer(question: string): Promise<Table> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL(`${question}.ts`, import.meta.url).href],
+    args: ["run", "-A", "--v8-flags=--expose-gc", new URL(`${question}.ts`, import.meta.url).href],
     stderr: "inherit",
   }).output();
   if (!success) throw new Error(`bench/${question}.ts failed`);

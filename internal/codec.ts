@@ -1,6 +1,7 @@
 // How a value of an option becomes the bytes of its C type and back: one codec a C type, the systems' widths inside.
 // Addresses alone: sockaddr.ts. Offsets and sizes: layout.ts. Which option has which codec: sockopt.ts.
 import { boolean, integer, object, shown, text } from "./argument.ts";
+import { instructionsOf } from "./bpf.ts";
 import { constant } from "./constants.ts";
 import { parseHardware } from "./hardware_addr.ts";
 import { LAYOUT } from "./layout.ts";
@@ -623,29 +624,20 @@ function credentials(os: OperatingSystem): OptionCodec<PeerCredentials> {
 let instructions: Bytes;
 
 function encodeFilter(program: FilterProgram): Bytes {
-  if (!Array.isArray(program)) {
-    throw new TypeError(`the filter is ${shown(program)}, it must be an array of instructions`);
-  }
-  // Counted once: reading a field may run code of the caller's, and the kernel reads as many as it is told.
-  const count = program.length;
-  // BPF_MAXINSNS
-  if (count < 1 || count > 4096) {
-    throw new RangeError(`the filter has ${count} instructions, it must have 1 to 4096`);
-  }
+  const copied = instructionsOf(program);
   const { size, fields } = LAYOUT.sock_filter.linux;
-  const encoded = new Uint8Array(count * size);
-  for (let i = 0; i < count; i++) {
-    const instruction = object(program[i], `instruction ${i}`, "{ code, jt, jf, k }");
+  const encoded = new Uint8Array(copied.length * size);
+  copied.forEach(({ code, jt, jf, k }, i) => {
     const one = encoded.subarray(i * size, (i + 1) * size);
-    write(one, fields.code, integer(instruction.code, `code of instruction ${i}`, 0, 65535));
-    write(one, fields.jt, integer(instruction.jt, `jt of instruction ${i}`, 0, 255));
-    write(one, fields.jf, integer(instruction.jf, `jf of instruction ${i}`, 0, 255));
-    write(one, fields.k, integer(instruction.k, `k of instruction ${i}`, 0, MAX_UINT));
-  }
+    write(one, fields.code, code);
+    write(one, fields.jt, jt);
+    write(one, fields.jf, jf);
+    write(one, fields.k, k);
+  });
   instructions = encoded;
   const layout = LAYOUT.sock_fprog.linux;
   const result = new Uint8Array(layout.size);
-  write(result, layout.fields.len, count);
+  write(result, layout.fields.len, copied.length);
   viewOf(result).setBigUint64(layout.fields.filter[0], libc("Cannot attach a filter").addressOf(instructions), true);
   return result;
 }

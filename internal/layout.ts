@@ -184,6 +184,11 @@ export const LAYOUT = {
     darwin:  no,
     windows: no,
   },
+  nlattr: {
+    linux:   { size: 4, fields: { nla_len: [0, "u16"], nla_type: [2, "u16"] } },
+    darwin:  no,
+    windows: no,
+  },
   sock_txtime: {
     linux:   { size: 8, fields: { clockid: [0, "i32"], flags: [4, "u32"] } },
     darwin:  no,

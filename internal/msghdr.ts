@@ -67,7 +67,7 @@ const byteLengthOf = Function.prototype.call.bind(
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")!.get!,
 ) as unknown as (view: Uint8Array) => number;
 /** Throws where a view has lost its memory; tells an empty one from it. */
-const touch = Function.prototype.call.bind(Uint8Array.prototype.at) as unknown as (
+export const touch = Function.prototype.call.bind(Uint8Array.prototype.at) as unknown as (
   view: Uint8Array,
   at: number,
 ) => void;

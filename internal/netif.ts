@@ -260,13 +260,15 @@ function interfaceAddress(
 ): InterfaceAddress {
   const known = readSockaddr(address, os);
   const ip = ipOf(address, os)!;
+  // Where an interface has none, glibc gives the address itself.
   const to = broadcast === null ? null : ipOf(broadcast, os);
+  const none = to === null || to.every((byte, i) => byte === ip[i]);
   const at = ip.byteOffset;
   return {
     family: ip.length === 4 ? "inet" : "inet6",
     hostname: "hostname" in known ? known.hostname : formatIp(ip),
     prefix: mask === null ? 8 * ip.length : ones(mask.subarray(at, at + ip.length)),
-    ...(to === null ? {} : { broadcast: formatIp(to) }),
+    ...(none ? {} : { broadcast: formatIp(to) }),
   };
 }
 

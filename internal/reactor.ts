@@ -5,12 +5,15 @@
 // - A descriptor is registered at its first wait and armed for one event at a time, by those who wait: traffic for a
 //   socket that nobody reads wakes nobody.
 // - Events carry slot and generation of their entry; what was meant for the former owner of a number is dropped.
+// - An error that stays pending wakes once: that of an error queue may stay for ever.
 // - What is ready is drained before a call is parked. The call stays parked, without keeping the program alive, when the
 //   last waiter leaves, and ends with the last entry.
 // - The runtime's thread pool is shared with files and lookups: a call that was just parked may stand in its queue. While
 //   it is new, a 1 ms timer sends a probe behind it, and looks for events by itself until the probe has answered.
 // - After 64 calls that did not have to wait the isolate yields a turn, and every 4 ms it lets the runtime's own sockets
 //   have theirs. A real wait gives the credit back.
+// - Waking the parked call takes two changes of threads. While waits are short, the isolate looks for events itself, after
+//   all else that was due has run, and for 20 µs at most; every 4 ms it waits for real all the same.
 // - In a Worker the call has a limit of 1 s: terminate() leaves its thread in it.
 // - A borrowed descriptor that its owner closes gives no event, ever: while one is awaited, it is verified every 200 ms.
 //
@@ -37,6 +40,11 @@ const VERIFY_EVERY = 200;
 const UNREFED_TICK = 10;
 const CREDIT = 64;
 const DEEP_EVERY = 4;
+/** How long to look before the parked call is left to wake us, and the wait that is short enough for it; milliseconds. */
+export const LOOK = 0.02;
+export const SHORT = 0.05;
+
+const now = performance.now.bind(performance);
 
 /** A call that waits. */
 export interface Waiter {
@@ -44,6 +52,8 @@ export interface Waiter {
   readonly interest: number;
   /** Whether it keeps the program alive. */
   refed: boolean;
+  /** How long to look before it sleeps, in milliseconds; absent: as long as it pays. */
+  readonly look?: number | undefined;
   /** Told the bits that came. */
   ready(events: number): void;
   /** Told that the descriptor is closed. */
@@ -61,7 +71,11 @@ export class Entry {
   registered = false;
   /** The bits it is armed for. */
   armed = 0;
-  readonly waiters: Waiter[] = [];
+  /** Whether an error is pending, which may stay so however often the waiters look: that of a queue that nobody reads. */
+  failing = false;
+  /** Whether it is armed for changes, and stays so: what is pending must not wake again. */
+  edge = false;
+  waiters: Waiter[] = [];
   /** Those who hold it without waiting and are told when it is closed. */
   leavers: Set<() => void> | null = null;
   /** Whether it is open still and the same, for descriptors that others may close; null for our own. */
@@ -91,6 +105,13 @@ class Reactor {
   #watchdog: Timer | undefined;
   #verifier: Timer | undefined;
   #unrefedTimer: Timer | undefined;
+  /** When the last wait began. */
+  #began = 0;
+  /** Whether the last wait was short. */
+  #short = false;
+  /** Until when to look. */
+  #until = 0;
+  #looking: ReturnType<typeof setImmediate> | undefined;
 
   get waiting(): number {
     return this.#waiting;
@@ -130,6 +151,8 @@ class Reactor {
     if (this.#byFd.size > 0) return;
     clearTimeout(this.#watchdog);
     this.#watchdog = undefined;
+    clearImmediate(this.#looking);
+    this.#looking = undefined;
     if (this.#parked !== null) this.#epoll.wake();
     this.#rest();
   }
@@ -142,7 +165,9 @@ class Reactor {
   wait(entry: Entry, waiter: Waiter): void {
     // The number may be another's by now.
     if (this.#entries[entry.slot] !== entry) throw new Deno.errors.BadResource(`${DOING}: the socket is closed`);
-    entry.waiters.push(waiter);
+    // An array that grows makes room for many, and most have one.
+    if (entry.waiters.length === 0) entry.waiters = [waiter];
+    else entry.waiters.push(waiter);
     this.#waiting++;
     if (waiter.refed) this.#waitingRefed++;
     if (entry.verify !== null && ++this.#borrowed === 1) {
@@ -155,8 +180,40 @@ class Reactor {
       this.#left(entry, waiter);
       throw error;
     }
-    if (this.#parked === null) this.#drainAndPark();
-    else this.#refPark();
+    this.#began = now();
+    const look = waiter.look ?? (this.#short ? LOOK : 0);
+    // What looks keeps the program alive.
+    if (look > 0 && this.#waitingRefed > 0 && this.#began - lastDeep < DEEP_EVERY) this.#lookUntil(this.#began + look);
+    else if (this.#parked === null && this.#looking === undefined) {
+      // Who is woken again and again for nothing keeps no others from their turn.
+      if (--credit > 0) this.#drainAndPark();
+      else this.#lookUntil(this.#began);
+    }
+    this.#refPark();
+  }
+
+  /** Looks for events as soon as all else that is due has run, and parks then. */
+  #lookUntil(time: number): void {
+    this.#until = Math.max(this.#until, time);
+    this.#looking ??= setImmediate(() => this.#look());
+  }
+
+  #look(): void {
+    this.#looking = undefined;
+    // Others have their turn, however long is looked.
+    const pause = now() + LOOK;
+    while (this.#epoll.look(this.#ready) === 0) {
+      const time = now();
+      if (time < Math.min(this.#until, pause)) continue;
+      if (time < this.#until) return this.#lookUntil(this.#until);
+      this.#short = false;
+      if (this.#waiting > 0) this.#park();
+      return;
+    }
+    credit = CREDIT;
+    this.#short = true;
+    // Those who were told run next, and wait again or not.
+    if (this.#waiting > 0 && this.#parked === null) this.#lookUntil(now() + LOOK);
   }
 
   /** A waiter leaves before anything came. */
@@ -195,16 +252,25 @@ class Reactor {
     // Who waits for nothing but errors must be heard of too.
     for (const waiter of entry.waiters) interest |= waiter.interest | FAILED;
     if ((interest & READABLE) !== 0) interest |= PEER_DONE;
-    if (interest === 0 || (entry.armed & interest) === interest) return;
-    this.#epoll.arm(entry.fd, entry.armed | interest, entry.slot, entry.generation, entry.registered);
+    if (interest === 0 || (entry.edge === entry.failing && (entry.armed & interest) === interest)) return;
+    this.#epoll.arm(entry, entry.armed | interest, entry.failing);
     entry.armed |= interest;
+    entry.edge = entry.failing;
     entry.registered = true;
   }
 
   readonly #ready = (slot: number, generation: number, events: number): void => {
     const entry = this.#entries[slot];
     if (!entry || entry.generation !== generation) return;
-    entry.armed = 0;
+    if (entry.edge && entry.waiters.length === 0) {
+      // Traffic for a socket that nobody reads must not go on waking.
+      this.#epoll.forget(entry.fd);
+      entry.registered = entry.edge = entry.failing = false;
+      entry.armed = 0;
+      return;
+    }
+    if (!entry.edge) entry.armed = 0;
+    entry.failing = (events & FAILED) !== 0;
     const always = events & (FAILED | HUNG_UP);
     const came = always !== 0 ? events | READABLE | WRITABLE : (events & PEER_DONE) !== 0 ? events | READABLE : events;
     for (let i = 0; i < entry.waiters.length;) {
@@ -258,12 +324,14 @@ class Reactor {
 
   #unparked(count: number): void {
     this.#parked = null;
+    this.#short = now() - this.#began < SHORT;
     restoreCredit();
     clearTimeout(this.#watchdog);
     this.#watchdog = undefined;
     this.#epoll.tellParked(count, this.#ready);
-    if (this.#waiting > 0) this.#drainAndPark();
-    else this.#rest();
+    if (this.#waiting === 0) this.#rest();
+    else if (this.#short && this.#waitingRefed > 0) this.#lookUntil(now() + LOOK);
+    else this.#drainAndPark();
   }
 
   /** There is nothing left to wait for: the handle of the waiting calls is given back, as opening it takes long. */
@@ -364,16 +432,16 @@ let lastDeep = 0;
 
 function restoreCredit(): void {
   credit = CREDIT;
-  lastDeep = performance.now();
+  lastDeep = now();
 }
 
 /** To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. */
 export function turn(): Promise<void> | null {
   if (--credit > 0) return null;
   credit = CREDIT;
-  const now = performance.now();
-  if (now - lastDeep < DEEP_EVERY) return new Promise((resolve) => setImmediate(resolve));
-  lastDeep = now;
+  const time = now();
+  if (time - lastDeep < DEEP_EVERY) return new Promise((resolve) => setImmediate(resolve));
+  lastDeep = time;
   return deepTurn();
 }
 

@@ -16,6 +16,8 @@ const ROOM = 256;
 const DOING = "Cannot wait for sockets";
 /** The slot of the descriptor that ends the parked call. */
 const WAKE = 0xffff_ffff;
+/** How long the end of a program waits for the parked call to end, in milliseconds; it does so at once, unless it is still queued. */
+const END_WITHIN = 50;
 
 // Packed on x86_64 alone.
 const { size: SIZE, fields: FIELDS } = ARM64 ? LAYOUT.epoll_event_aligned.linux : LAYOUT.epoll_event.linux;
@@ -23,10 +25,23 @@ const EVENTS = FIELDS.events[0];
 const SLOT = FIELDS.data[0];
 const GENERATION = SLOT + 4;
 
+const ONCE = constant("EPOLLONESHOT", "linux");
+const EDGE = constant("EPOLLET", "linux");
+
+/** What is armed: a descriptor, and how its events are told from those of others. */
+interface Armed {
+  readonly fd: number;
+  readonly slot: number;
+  readonly generation: number;
+  /** Whether it was armed before, and not forgotten since. */
+  readonly registered: boolean;
+}
+
+const NO_EVENT = new Uint8Array(SIZE);
+
 /** An epoll descriptor. The bits of interests and events are those of poll(2), which are epoll's too. */
 export class Epoll {
   readonly #io = libcIo(DOING);
-  readonly #once = constant("EPOLLONESHOT", "linux");
   readonly #fd: number;
   readonly #wake: number;
   readonly #event = new Uint8Array(SIZE);
@@ -36,6 +51,7 @@ export class Epoll {
   // Memory of the C library, never freed: a parked call keeps nothing alive, and outlives a Worker that is terminated.
   readonly #memory = this.#io.calloc(ROOM, SIZE);
   readonly #parkedMemory = this.#io.calloc(ROOM, SIZE);
+  #parked = false;
 
   constructor() {
     this.#fd = check(this.#io.epollCreate(constant("EPOLL_CLOEXEC", "linux")), "epoll_create1", DOING);
@@ -45,6 +61,21 @@ export class Epoll {
       DOING,
     );
     this.#control("EPOLL_CTL_ADD", this.#wake, constant("EPOLLIN", "linux"), WAKE, 0);
+    globalThis.addEventListener("unload", () => this.#close());
+  }
+
+  /** The program ends, or starts anew in the same process (`--watch`), where thread and descriptors would stay. */
+  #close(): void {
+    if (this.#parked) {
+      this.wake();
+      const until = performance.now() + END_WITHIN;
+      do {
+        // One that has not begun yet would wait with numbers that are another's by then: it keeps them.
+        if (performance.now() > until) return;
+        this.#io.peek(this.#parkedMemory, this.#event, SIZE);
+      } while (this.#eventView.getUint32(EVENTS, true) === 0);
+    }
+    for (const fd of [this.#fd, this.#wake]) libc(DOING).close(fd);
   }
 
   #control(
@@ -60,11 +91,16 @@ export class Epoll {
     return this.#io.epollCtl(this.#fd, constant(operation, "linux"), fd, this.#event);
   }
 
-  /** Arms a descriptor for one event; `known` when it was armed before and not forgotten since. */
-  arm(fd: number, interest: number, slot: number, generation: number, known: boolean): void {
-    const events = interest | this.#once;
-    const result = this.#control(known ? "EPOLL_CTL_MOD" : "EPOLL_CTL_ADD", fd, events, slot, generation);
-    if (failed(result) && known && failedWith("ENOENT")) {
+  /** Arms an entry for one event, or for all changes from now on. */
+  arm({ fd, slot, generation, registered }: Armed, interest: number, edge: boolean): void {
+    const result = this.#control(
+      registered ? "EPOLL_CTL_MOD" : "EPOLL_CTL_ADD",
+      fd,
+      interest | (edge ? EDGE : ONCE),
+      slot,
+      generation,
+    );
+    if (failed(result) && registered && failedWith("ENOENT")) {
       // Its owner closed it, and the number is open again: the caller finds out whose it is.
       throw new Deno.errors.BadResource(`${DOING}: the socket is closed`);
     }
@@ -76,18 +112,24 @@ export class Epoll {
     this.#control("EPOLL_CTL_DEL", fd, 0, 0, 0);
   }
 
-  /** Tells what is ready now. */
-  look(ready: Ready): void {
-    this.#tell(this.#memory, this.#io.epollNow(this.#fd, this.#memory, ROOM), ready);
+  /** Tells what is ready now; returns how many were. */
+  look(ready: Ready): number {
+    const count = this.#io.epollNow(this.#fd, this.#memory, ROOM);
+    this.#tell(this.#memory, count, ready);
+    return count;
   }
 
   /** Waits in a thread until something is ready; its number is for {@linkcode tellParked}. The very promise of the call, which can be unref'd. */
   park(waits: Waits, timeout: number): Promise<number> {
+    this.#parked = true;
+    // No event has no bits: they tell that the call has ended.
+    this.#io.poke(this.#parkedMemory, NO_EVENT);
     return waits.epoll_wait(this.#fd, this.#parkedMemory, ROOM, timeout);
   }
 
   /** Tells what a parked call found. Its errno is lost with its thread: a failure means to look again. */
   tellParked(count: number, ready: Ready): void {
+    this.#parked = false;
     if (count < 0) this.look(ready);
     else this.#tell(this.#parkedMemory, count, ready);
   }
@@ -116,7 +158,6 @@ let told:
 /** An epoll descriptor that is only looked at, and waited for as any other descriptor. */
 export class OwnEpoll {
   readonly #io = libcIo(DOING);
-  readonly #edge = constant("EPOLLET", "linux");
   readonly #event = new Uint8Array(SIZE);
   readonly #view = new DataView(this.#event.buffer);
   /** The descriptor. */
@@ -128,7 +169,7 @@ export class OwnEpoll {
 
   /** Watches a descriptor, or for something else when it is `known`. The result is the caller's to check. */
   watch(fd: number, interest: number, edge: boolean, slot: number, generation: number, known: boolean): number {
-    this.#view.setUint32(EVENTS, edge ? interest | this.#edge : interest, true);
+    this.#view.setUint32(EVENTS, edge ? interest | EDGE : interest, true);
     this.#view.setUint32(SLOT, slot, true);
     this.#view.setUint32(GENERATION, generation, true);
     return this.#io.epollCtl(this.fd, constant(known ? "EPOLL_CTL_MOD" : "EPOLL_CTL_ADD", "linux"), fd, this.#event);

@@ -6,7 +6,8 @@ import { DESCRIPTOR, type HasDescriptor } from "../internal/descriptor.ts";
 import { errnoNumber, systemErrorOf } from "../internal/errno.ts";
 import { SO_ACCEPTCONN, SO_KEEPALIVE, TCP_NODELAY } from "../options/mod.ts";
 import type { SocketAddress } from "./address.ts";
-import { moved, type Socket } from "./socket.ts";
+import { LEFT } from "./left.ts";
+import { handOver, moved, type Socket } from "./socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -58,6 +59,10 @@ class StreamConn<A extends Deno.Addr> implements Deno.Conn<A>, HasDescriptor {
 
   get [DESCRIPTOR](): number {
     return this.#socket.fd;
+  }
+
+  get [LEFT](): boolean {
+    return this.#socket[LEFT];
   }
 
   async read(p: Uint8Array): Promise<number | null> {
@@ -342,7 +347,7 @@ interface Builtins {
 export function nodeSocketOf(socket: Socket): NodeSocket {
   checkConnected(socket, "Cannot make a socket of node:net", "use server.listen({ fd: socket.detach() }) of node:net");
   const { Socket: NetSocket } = (globalThis as unknown as Builtins).process.getBuiltinModule("node:net");
-  const made = new NetSocket({ fd: socket.fd, readable: true, writable: true });
-  socket.detach();
+  const [made, left] = handOver(socket, (fd) => new NetSocket({ fd, readable: true, writable: true }));
+  if (left !== null) made.unshift(left);
   return made;
 }

@@ -31,8 +31,17 @@ export type { ControlMessage, IncomingMessage, OutgoingMessage, OwnedDescriptor,
 export type { QueuedError } from "../internal/cmsg.ts";
 export type { SocketTimeouts, WaitOptions } from "./waits.ts";
 export * from "./address.ts";
+export { assembleFilter, runFilter } from "./filter.ts";
+export { internetChecksum } from "./checksum.ts";
 export { resolveAddress } from "./resolve.ts";
 export { type AddressFilter, findSocket, listSockets, type SocketFilter, type SocketInfo } from "./list.ts";
 export { poll, Poller } from "./poll.ts";
 export type { PollEntry, PollEvent, Readiness } from "./poll.ts";
-export { DESCRIPTOR, type HasDescriptor, type SocketLike, type TcpState } from "../options/mod.ts";
+export {
+  DESCRIPTOR,
+  type FilterInstruction,
+  type FilterProgram,
+  type HasDescriptor,
+  type SocketLike,
+  type TcpState,
+} from "../options/mod.ts";

@@ -16,10 +16,12 @@ import {
   turn,
   wait,
   type Waiter,
+  wakeWaiters,
   WRITABLE,
 } from "../internal/reactor.ts";
 import { OwnEpoll, PollList } from "../internal/reactor_epoll.ts";
 import type { SocketLike } from "../options/mod.ts";
+import { hasLeft, toldOfLeft } from "./left.ts";
 import { Socket } from "./socket.ts";
 import { signalOf, type WaitOptions } from "./waits.ts";
 
@@ -220,7 +222,7 @@ export async function poll<S extends SocketLike>(
   for (const { at, found, interest } of all) list.set(at, found.fd, interest);
 
   const look = (): PollEvent<S>[] => {
-    if (list.look(doing) === 0) return [];
+    if (list.look(doing) === 0 && !asked.some(({ socket }) => hasLeft(socket))) return [];
     for (const { at, socket, found: { fd, low, high } } of all) {
       const came = list.came(at);
       if (came !== 0 && ((came & INVALID) !== 0 || !hasStill(socket, fd, low, high))) {
@@ -229,7 +231,7 @@ export async function poll<S extends SocketLike>(
     }
     const ready: PollEvent<S>[] = [];
     for (const { socket, interest, at } of asked) {
-      const came = list.came(at) & interest;
+      const came = (list.came(at) | (hasLeft(socket) ? READABLE : 0)) & interest;
       if (came !== 0) ready.push(eventOf(socket, came));
     }
     return ready;
@@ -334,6 +336,14 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
   readonly #byFd = new Map<number, Watched<S>>();
   readonly #slots: (Watched<S> | null)[] = [];
   readonly #free: number[] = [];
+  /** Those that have bytes which the kernel knows no more; with `edge`, until that was told. */
+  readonly #withLeft = new Set<Watched<S>>();
+  readonly #hasLeft = (socket: object): void => {
+    const watched = this.#bySocket.get(socket as S);
+    if (watched === undefined) return;
+    this.#withLeft.add(watched);
+    if (this.#entry !== null) wakeWaiters(this.#entry);
+  };
   #generation = 0;
 
   /**
@@ -343,6 +353,7 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
    */
   constructor() {
     this.#epoll = opened("Cannot make a Poller");
+    toldOfLeft.add(this.#hasLeft);
   }
 
   #open(doing: string): OwnEpoll {
@@ -404,6 +415,7 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
     this.#slots[slot] = watched;
     this.#bySocket.set(socket, watched);
     this.#byFd.set(fd, watched);
+    if (hasLeft(socket)) this.#withLeft.add(watched);
   }
 
   /**
@@ -422,6 +434,7 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
     check(epoll.watch(fd, bits, edge, slot, generation, true), "epoll_ctl", doing);
     watched.interest = bits;
     watched.edge = edge;
+    if (hasLeft(socket)) this.#hasLeft(socket);
   }
 
   /**
@@ -465,6 +478,7 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
     this.#slots[watched.slot] = null;
     this.#free.push(watched.slot);
     this.#bySocket.delete(watched.socket);
+    this.#withLeft.delete(watched);
     const { fd } = watched.found;
     if (this.#byFd.get(fd) === watched) this.#byFd.delete(fd);
     const forgotten = this.#epoll!.forget(fd);
@@ -505,20 +519,35 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
   #look(max: number, doing: string): PollEvent<S>[] {
     for (;;) {
       const came: [slot: number, generation: number, events: number][] = [];
-      const room = Math.min(max, Math.max(1, this.#bySocket.size));
-      this.#open(doing).look(room, (slot, generation, events) => came.push([slot, generation, events]));
+      const left = this.#lookLeft(max);
+      const room = Math.min(max - left.size, Math.max(1, this.#bySocket.size));
+      if (room > 0) this.#open(doing).look(room, (...event) => came.push(event));
       const ready: PollEvent<S>[] = [];
       let orphaned = false;
       for (const [slot, generation, events] of came) {
         const watched = this.#slots[slot];
         if (!watched || watched.generation !== generation) orphaned = true;
-        else if (this.#isStill(watched)) ready.push(eventOf(watched.socket, events));
-        else if (!this.#drop(watched)) orphaned = true;
+        else if (this.#isStill(watched)) {
+          ready.push(eventOf(watched.socket, left.delete(watched) ? events | READABLE : events));
+        } else if (!this.#drop(watched)) orphaned = true;
       }
+      for (const { socket } of left) ready.push(eventOf(socket, READABLE));
       if (orphaned) this.#renew(doing);
       // What was told of closed sockets alone may have left no room for others.
       if (ready.length > 0 || came.length === 0) return ready;
     }
+  }
+
+  /** Those that are readable by what the kernel knows no more, `max` at most. */
+  #lookLeft(max: number): Set<Watched<S>> {
+    const ready = new Set<Watched<S>>();
+    for (const watched of this.#withLeft) {
+      const has = hasLeft(watched.socket);
+      const told = has && (watched.interest & READABLE) !== 0 && ready.size < max;
+      if (told) ready.add(watched);
+      if (!has || (told && watched.edge)) this.#withLeft.delete(watched);
+    }
+    return ready;
   }
 
   /**
@@ -552,6 +581,7 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
     }
     this.#entry = null;
     closed(epoll);
+    toldOfLeft.delete(this.#hasLeft);
   }
 
   /** `close()`, without an error when closed already. */

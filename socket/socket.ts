@@ -17,16 +17,18 @@ import { decodeControl, encodeControl } from "../internal/cmsg.ts";
 import { LAYOUT } from "../internal/layout.ts";
 import { libc } from "../internal/libc.ts";
 import { type LibcIo, libcIo } from "../internal/libc_io.ts";
-import { type RawMessage, receiveMessage, sendMessage } from "../internal/msghdr.ts";
+import { type RawMessage, receiveMessage, sendMessage, touch } from "../internal/msghdr.ts";
 import { specOf } from "../internal/option_call.ts";
 import { checkWholeNet } from "../internal/permission.ts";
 import {
   closing,
   type Entry,
   hold,
+  LOOK,
   nobodyWaits,
   READABLE,
   refWaiters,
+  SHORT,
   turn,
   wakeWaiters,
   WRITABLE,
@@ -47,10 +49,19 @@ import {
   word,
   wordsOf,
 } from "./families.ts";
+import { LEFT, toldOfLeft } from "./left.ts";
 import { type IncomingMessage, type OutgoingMessage, Owned, type ReceiveTarget } from "./message.ts";
 import { permitted, type Use } from "./permission.ts";
 import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
-import { readiness, signalOf, type SocketTimeouts, Timeouts, type WaitKind, type WaitOptions } from "./waits.ts";
+import {
+  Pauses,
+  readiness,
+  signalOf,
+  type SocketTimeouts,
+  Timeouts,
+  type WaitKind,
+  type WaitOptions,
+} from "./waits.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -79,10 +90,6 @@ export interface ReceiveFlags {
 
 const ACCEPT_REMEDIES: Remedies = { EINVAL: "the socket does not listen: call listen() first", ...DESCRIPTOR_REMEDIES };
 
-/** How long a receive looks at the socket before it sleeps, when the last wait was short; milliseconds. */
-const SPIN = 0.02;
-/** A wait as short as this makes the next one look first. */
-const SHORT = 0.05;
 /** A unix stream whose listener's queue is full cannot be waited for: it is tried again. */
 const QUEUE_RETRY = 5;
 /** Accepting without a descriptor left fails at once, again and again. */
@@ -120,8 +127,14 @@ let types: Map<number, string> | undefined;
 
 let make: <F extends Family>(found: Pick<Descriptor, "fd" | "protocol">, family: F, type: SocketType) => Socket<F>;
 
+/** How long the waits of a socket look before they sleep, in milliseconds; undefined, as they are born: as long as it pays. */
+export let setLook: (socket: Socket, look: number | undefined) => void;
+
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
+
+/** Gives the descriptor of a socket to another owner, with the bytes that were taken from it and not told yet. */
+export let handOver: <T>(socket: Socket, take: (fd: number) => T) => [owner: T, left: Uint8Array<ArrayBuffer> | null];
 
 /**
  * A socket of any family, type and protocol that this library opens itself: for what Deno cannot open, or what must be set
@@ -169,11 +182,16 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #entry: Entry | null = null;
   #refed = true;
   #timeouts: Timeouts | null = null;
+  #pauses: Pauses | null = null;
   /** Whether a datagram socket was told to read no more: the kernel says so by an event, and never by a result. */
   #deaf = false;
   #lastWait = Infinity;
+  /** How long its waits look before they sleep, in milliseconds; undefined: as long as it pays. */
+  #look: number | undefined = undefined;
   /** What a receive that was to fill its buffer had taken when it was aborted. */
   #left: Bytes | null = null;
+  /** How many bytes those have taken that are still to fill their buffers. */
+  #taken = 0;
   /** The address of a connect that goes on in the kernel. */
   #connecting: Bytes | null = null;
   #unlink: Bytes | null = null;
@@ -187,14 +205,26 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   static {
     make = (found, family, type) => new Socket(found, family, type);
+    setLook = (socket, look) => {
+      socket.#look = look;
+    };
+    handOver = (socket, take) => {
+      socket.#refuseTaken("give away", socket.#taken);
+      const left = socket.#left;
+      const owner = take(socket.fd);
+      socket.#giveUp("give away");
+      return [owner, left];
+    };
     moved = (socket) => {
+      socket.#refuseTaken("give away", socket.#taken);
       const { family, type, protocol } = socket;
-      const [refed, left, unlink, timeouts] = [socket.#refed, socket.#left, socket.#unlink, socket.#timeouts];
+      const [refed, left, unlink, timeouts] = [socket.#refed, socket.#left, socket.#unlink, socket.#timeouts?.visible];
       const to = new Socket({ fd: socket.#giveUp("move"), protocol }, family, type);
       to.#refed = refed;
       to.#left = left;
       to.#unlink = unlink;
-      to.#timeouts = timeouts;
+      to.#look = socket.#look;
+      if (timeouts !== undefined) Object.assign(to.timeouts, timeouts);
       return to;
     };
   }
@@ -349,12 +379,17 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** Default waits in milliseconds; may be changed at any time, also while a call waits. */
   get timeouts(): SocketTimeouts {
-    return (this.#timeouts ??= new Timeouts()).visible;
+    return (this.#timeouts ??= new Timeouts(this, () => this.#entry?.waiters ?? [])).visible;
   }
 
   /** What SO_RCVTIMEO and SO_SNDTIMEO read and set. */
   get [TIMEOUTS](): SocketTimeouts {
     return this.timeouts;
+  }
+
+  /** Whether `poll` is to take it for readable, whatever the kernel says. */
+  get [LEFT](): boolean {
+    return this.#left !== null;
   }
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
@@ -380,7 +415,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   }
 
   /** Waits; gives the time at which the call began to wait, 0 before it did, which its timeout counts from. */
-  async #ready(
+  #ready(
     interest: number,
     kind: WaitKind,
     signal: AbortSignal | undefined,
@@ -389,13 +424,18 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   ): Promise<number> {
     // Another owner of the same number gave it up: it may be open still.
     if (this.#entry?.holders === 0) this.#entry = null;
-    const entry = this.#entry ??= hold(this.#open(verb));
-    const since = now();
-    // Also without any set: they may be while the call waits.
-    const timed = { timeouts: this.#timeouts ??= new Timeouts(), kind, since: began || since };
-    await readiness(entry, interest, this.#refed, signal, timed, () => `Cannot ${verb} ${this.#shown()}`);
-    this.#lastWait = now() - since;
-    return timed.since;
+    return readiness({
+      entry: this.#entry ??= hold(this.#open(verb)),
+      interest,
+      refed: this.#refed,
+      look: this.#look,
+      signal,
+      owner: this,
+      kind,
+      since: began || now(),
+      timeout: this.#timeouts?.visible[kind],
+      doing: () => `Cannot ${verb} ${this.#shown()}`,
+    });
   }
 
   /** Whether a call that failed is to be made again once the socket is ready; throws what is no such failure. */
@@ -499,7 +539,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         if (now() - since >= limit) {
           throw new Deno.errors.TimedOut(`Cannot connect ${this.#shown()}: nothing within ${limit} ms`);
         }
-        await pause(QUEUE_RETRY, signal);
+        await (this.#pauses ??= new Pauses(this.#refed)).pause(QUEUE_RETRY, signal);
       } else since = await this.#ready(WRITABLE, "connect", signal, "connect", since);
     }
   }
@@ -608,11 +648,29 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Sends all of it; on failure the error's `sent` says how much went out. */
   async sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
     let sent = 0;
+    let since = 0;
     try {
+      const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
       // Its length is asked once: a buffer that is transferred meanwhile is an error, not the end.
       usable(data, "send");
       const { byteLength } = data;
-      do sent += await this.send(sent === 0 ? data : data.subarray(sent), options); while (sent < byteLength);
+      for (;;) {
+        if (sent < byteLength && data.byteLength <= sent) {
+          throw new TypeError("Cannot send: the buffer has shrunk meanwhile");
+        }
+        const count = this.trySend(sent === 0 ? data : data.subarray(sent), options);
+        if (count === null) {
+          since = await this.#ready(WRITABLE, "send", signal, "send on", since);
+          continue;
+        }
+        // Each part has the whole timeout.
+        since = 0;
+        sent += count;
+        const others = turn();
+        if (others !== null) await others;
+        if (sent >= byteLength) return;
+        signal?.throwIfAborted();
+      }
     } catch (error) {
       throw error instanceof Error ? Object.assign(error, { sent }) : error;
     }
@@ -681,14 +739,16 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         if (others !== null) await others;
         return got;
       }
+      const began = now();
       since = await this.#ready(READABLE, "receive", signal, "receive on", since);
+      this.#lastWait = now() - began;
     }
   }
 
-  /** Looks at the socket for a while, after a wait that was short. */
+  /** Looks at the socket for a while, after a wait that was short: the reactor looks too, but takes a turn for it. */
   #spin(buffer: Bytes | undefined, flags: ReceiveFlags | undefined): Bytes | null {
     // Where somebody else waits too, it may be for the one who would be kept from running.
-    if (this.#lastWait > SHORT || !nobodyWaits()) return null;
+    if (this.#lastWait > SHORT || this.#look === 0 || !nobodyWaits()) return null;
     const since = now();
     do {
       const got = this.tryReceive(buffer, flags);
@@ -696,7 +756,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         this.#lastWait = now() - since;
         return got;
       }
-    } while (now() - since < SPIN);
+    } while (now() - since < LOOK);
     return null;
   }
 
@@ -704,18 +764,35 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     let filled = 0;
     let since = 0;
     try {
-      while (filled < buffer.byteLength) {
+      while (filled < usable(buffer, "receive").byteLength) {
         const got = this.tryReceive(buffer.subarray(filled), flags);
         if (got === null) since = await this.#ready(READABLE, "receive", signal, "receive on", since);
         else if (got.byteLength === 0) break;
-        else filled += got.byteLength;
+        else {
+          filled += got.byteLength;
+          this.#taken += got.byteLength;
+        }
       }
+      if (filled > buffer.byteLength) throw new TypeError("Cannot receive: the buffer has shrunk below what is in it");
       return buffer.subarray(0, filled);
     } catch (error) {
-      // What was taken goes to the next receive.
-      if (filled > 0) this.#left = buffer.slice(0, filled);
+      // What was taken goes to the next receive, unless it went with the buffer.
+      if (filled > 0 && filled <= buffer.byteLength && this.#fd >= 0) this.#leave(buffer.subarray(0, filled));
       throw error;
+    } finally {
+      this.#taken -= filled;
     }
+  }
+
+  /** Keeps bytes for the next receive, and tells those who wait for some. */
+  #leave(taken: Bytes): void {
+    const before = this.#left ?? nothing();
+    const left = new Uint8Array(before.byteLength + taken.byteLength);
+    left.set(before);
+    left.set(taken, before.byteLength);
+    this.#left = left;
+    if (this.#entry !== null) wakeWaiters(this.#entry);
+    for (const tell of toldOfLeft) tell(this);
   }
 
   /** Receives, now; null when it would block. */
@@ -908,10 +985,18 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   }
 
   #leftAsMessage(views: readonly Bytes[], own: boolean, peek: boolean): IncomingMessage<F> {
-    const data = this.#takeLeft(views[0] ?? room, own, peek);
+    const left = this.#left!;
+    let count = 0;
+    for (const view of views) {
+      const part = left.subarray(count, count + usable(view, "receive").byteLength);
+      view.set(part);
+      count += part.byteLength;
+    }
+    if (!peek) this.#left = count < left.byteLength ? left.subarray(count) : null;
+    const filled = (views[0] ?? room).subarray(0, Math.min(count, views[0]?.byteLength ?? 0));
     return {
-      data,
-      byteLength: data.byteLength,
+      data: own ? filled.slice() : filled,
+      byteLength: count,
       remoteAddr: null,
       control: [],
       truncated: false,
@@ -941,9 +1026,23 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     if (this.#unlink !== null) this.#io.unlink(this.#unlink);
   }
 
-  /** Gives up ownership: the object is closed, the descriptor lives. */
+  /**
+   * Gives up ownership: the object is closed, the descriptor lives.
+   *
+   * @returns The descriptor.
+   * @throws {TypeError} A receive that was to fill its buffer has taken bytes that nobody has received yet.
+   */
   detach(): number {
+    this.#refuseTaken("detach", this.#taken + (this.#left?.byteLength ?? 0));
     return this.#giveUp("detach");
+  }
+
+  /** Refuses to part the descriptor from bytes that were taken from it. */
+  #refuseTaken(verb: string, count: number): void {
+    if (count === 0) return;
+    throw new TypeError(
+      `Cannot ${verb} ${this.#shown()}: a receive with waitAll has taken ${count} bytes, end it and receive() them first`,
+    );
   }
 
   #giveUp(verb: string): number {
@@ -968,12 +1067,14 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Calls that wait from now on keep the program alive (default). */
   ref(): void {
     this.#refed = true;
+    this.#pauses?.ref(true);
     if (this.#entry !== null) refWaiters(this.#entry, true);
   }
 
   /** They do not. */
   unref(): void {
     this.#refed = false;
+    this.#pauses?.ref(false);
     if (this.#entry !== null) refWaiters(this.#entry, false);
   }
 
@@ -1057,7 +1158,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         } catch (error) {
           if (this.#fd < 0) return;
           if (!["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string }).code ?? "")) throw error;
-          await pause(delay, undefined);
+          await (this.#pauses ??= new Pauses(this.#refed)).pause(delay, undefined);
           delay = Math.min(delay * 2, BACK_OFF[1]);
           continue;
         }
@@ -1151,8 +1252,14 @@ function usable(view: Uint8Array, verb: string): Uint8Array {
   if (!(view instanceof Uint8Array)) {
     throw new TypeError(`Cannot ${verb}: the buffer is ${shown(view)}, it must be a Uint8Array`);
   }
-  if (view.byteLength === 0 && view.buffer instanceof ArrayBuffer && view.buffer.detached) {
-    throw new TypeError(`Cannot ${verb}: the buffer is detached, it must be one that still has its memory`);
+  if (view.byteLength === 0) {
+    try {
+      touch(view, 0);
+    } catch (cause) {
+      throw new TypeError(`Cannot ${verb}: the buffer has lost its memory, it must not be detached or outgrow it`, {
+        cause,
+      });
+    }
   }
   return view.byteLength > 0x7fff_f000 ? view.subarray(0, 0x7fff_f000) : view;
 }
@@ -1163,20 +1270,4 @@ function sameBytes(a: Bytes, b: Bytes): boolean {
 
 function isClosed(doing: string): Deno.errors.BadResource {
   return new Deno.errors.BadResource(`${doing}: the socket is closed`);
-}
-
-/** Waits a while, or until the signal comes. */
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    signal?.addEventListener("abort", abort);
-  });
 }

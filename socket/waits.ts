@@ -27,69 +27,40 @@ export type WaitKind = keyof SocketTimeouts;
 /** The longest time that a timer takes. */
 const LONGEST = 0x7fff_ffff;
 
-/** A call that waits now, as far as its timeout is concerned. */
-interface Timed {
-  readonly kind: WaitKind;
-  readonly since: number;
-  timer: ReturnType<typeof setTimeout> | undefined;
-  expire(milliseconds: number): void;
-}
+type Timer = ReturnType<typeof setTimeout>;
 
 const KINDS: readonly string[] = ["receive", "send", "accept", "connect"] satisfies WaitKind[];
 
 /** The timeouts of a socket: checked when they are set, and in force at once, also for calls that wait already. */
 export class Timeouts {
   readonly #values: SocketTimeouts = {};
-  readonly #waiting: Timed[] = [];
-  #visible: SocketTimeouts | undefined;
+  readonly #waiting: () => readonly Waiter[];
   /** What users see: setting and deleting take effect. */
-  get visible(): SocketTimeouts {
-    return this.#visible ??= this.#makeVisible();
-  }
+  readonly visible: SocketTimeouts;
 
-  #makeVisible(): SocketTimeouts {
-    return new Proxy(this.#values, {
-      set: (_, kind, value) => {
+  /** `waiting` tells who waits for the socket's descriptor, others' calls too. */
+  constructor(owner: object, waiting: () => readonly Waiter[]) {
+    this.#waiting = waiting;
+    const change = (kind: WaitKind, value: number | undefined) => {
+      if (value === undefined) delete this.#values[kind];
+      else this.#values[kind] = value;
+      for (const wait of this.#waiting()) {
+        if (wait instanceof Wait && wait.owner === owner && wait.kind === kind) wait.limit(value);
+      }
+    };
+    this.visible = new Proxy(this.#values, {
+      set(_, kind, value) {
         if (!KINDS.includes(String(kind))) {
           throw new TypeError(`Cannot set timeouts.${String(kind)}: it must be one of ${KINDS.join(", ")}`);
         }
-        this.#change(kind as WaitKind, integer(value, `Cannot set timeouts.${String(kind)}: it`, 0, LONGEST));
+        change(kind as WaitKind, integer(value, `Cannot set timeouts.${String(kind)}: it`, 0, LONGEST));
         return true;
       },
-      deleteProperty: (_, kind) => {
-        this.#change(kind as WaitKind, undefined);
+      deleteProperty(_, kind) {
+        change(kind as WaitKind, undefined);
         return true;
       },
     });
-  }
-
-  #change(kind: WaitKind, value: number | undefined): void {
-    if (value === undefined) delete this.#values[kind];
-    else this.#values[kind] = value;
-    for (const timed of [...this.#waiting]) if (timed.kind === kind) this.#start(timed);
-  }
-
-  #start(timed: Timed): void {
-    clearTimeout(timed.timer);
-    const value = this.#values[timed.kind];
-    timed.timer = value === undefined
-      ? undefined
-      : setTimeout(() => timed.expire(value), Math.max(0, timed.since + value - performance.now()));
-  }
-
-  /** Begins to watch a call. */
-  enter(kind: WaitKind, since: number, expire: (milliseconds: number) => void): Timed {
-    const timed: Timed = { kind, since, timer: undefined, expire };
-    this.#waiting.push(timed);
-    this.#start(timed);
-    return timed;
-  }
-
-  /** The call is over. */
-  leave(timed: Timed): void {
-    clearTimeout(timed.timer);
-    const at = this.#waiting.indexOf(timed);
-    if (at >= 0) this.#waiting.splice(at, 1);
   }
 }
 
@@ -104,60 +75,167 @@ export function signalOf(options: WaitOptions | undefined, doing: () => string):
   return signal;
 }
 
-/**
- * Waits until a descriptor is ready.
- *
- * @param entry The descriptor.
- * @param interest The bits waited for.
- * @param refed Whether the wait keeps the program alive.
- * @param signal Ends the wait with its reason.
- * @param timed The timeouts that the call obeys, as which kind, and since when; null for none.
- * @param doing The beginning of the message of a timeout.
- */
-export function readiness(
-  entry: Entry,
-  interest: number,
-  refed: boolean,
-  signal: AbortSignal | undefined,
-  timed: { readonly timeouts: Timeouts; readonly kind: WaitKind; readonly since: number } | null,
-  doing: () => string,
-): Promise<number> {
-  return new Promise<number>((resolve, reject) => {
-    // It may have come since the call began, between two waits.
-    if (signal?.aborted) return reject(signal.reason);
-    const over = () => {
-      signal?.removeEventListener("abort", abort);
-      if (watch !== null) timed!.timeouts.leave(watch);
-    };
-    const waiter: Waiter = {
-      interest,
-      refed,
-      ready(events) {
-        over();
-        resolve(events);
-      },
-      closed(reason) {
-        over();
-        reject(reason);
-      },
-    };
-    const end = (reason: unknown) => {
-      leave(entry, waiter);
-      over();
-      reject(reason);
-    };
-    const abort = () => end(signal!.reason);
-    const watch = timed === null ? null : timed.timeouts.enter(
-      timed.kind,
-      timed.since,
-      (milliseconds) => end(new Deno.errors.TimedOut(`${doing()}: nothing within ${milliseconds} ms`)),
-    );
-    signal?.addEventListener("abort", abort);
+/** A timer by the number that Deno knows it by. */
+function timer(end: () => void, milliseconds: number): number {
+  return setTimeout(end, milliseconds) as unknown as number;
+}
+
+function refTimer(timer: number, refed: boolean): void {
+  if (refed) Deno.refTimer(timer);
+  else Deno.unrefTimer(timer);
+}
+
+/** One wait of a call, until its descriptor is ready; one object, as there may be thousands. */
+export class Wait implements Waiter, EventListenerObject {
+  readonly interest: number;
+  readonly look: number | undefined;
+  /** Whose call it is, and which of its timeouts the call obeys. */
+  readonly owner: object;
+  readonly kind: WaitKind;
+  readonly #entry: Entry;
+  readonly #since: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #doing: () => string;
+  readonly #resolve: (since: number) => void;
+  readonly #reject: (reason: unknown) => void;
+  #refed: boolean;
+  #timer: number | undefined = undefined;
+
+  /** See {@linkcode readiness}. */
+  constructor(call: Call, resolve: (since: number) => void, reject: (reason: unknown) => void) {
+    this.interest = call.interest;
+    this.#refed = call.refed;
+    this.look = call.look;
+    this.owner = call.owner;
+    this.kind = call.kind;
+    this.#entry = call.entry;
+    this.#since = call.since;
+    this.#signal = call.signal;
+    this.#doing = call.doing;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    call.signal?.addEventListener("abort", this);
+    if (call.timeout !== undefined) this.limit(call.timeout);
     try {
-      wait(entry, waiter);
+      wait(this.#entry, this);
     } catch (error) {
-      over();
-      reject(error);
+      this.closed(error);
     }
-  });
+  }
+
+  /** Whether it keeps the program alive. */
+  get refed(): boolean {
+    return this.#refed;
+  }
+
+  set refed(refed: boolean) {
+    this.#refed = refed;
+    if (this.#timer !== undefined) refTimer(this.#timer, refed);
+  }
+
+  /** How many milliseconds the call may take, from its start on. */
+  limit(milliseconds: number | undefined): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (milliseconds === undefined) return;
+    const left = Math.max(0, this.#since + milliseconds - performance.now());
+    this.#timer = timer(
+      () => this.#end(new Deno.errors.TimedOut(`${this.#doing()}: nothing within ${milliseconds} ms`)),
+      left,
+    );
+    refTimer(this.#timer, this.#refed);
+  }
+
+  /** The signal came. */
+  handleEvent(): void {
+    this.#end(this.#signal!.reason);
+  }
+
+  #end(reason: unknown): void {
+    leave(this.#entry, this);
+    this.closed(reason);
+  }
+
+  #over(): void {
+    this.#signal?.removeEventListener("abort", this);
+    clearTimeout(this.#timer);
+  }
+
+  ready(): void {
+    this.#over();
+    this.#resolve(this.#since);
+  }
+
+  closed(reason: unknown): void {
+    this.#over();
+    this.#reject(reason);
+  }
+}
+
+/** A call that is to wait. */
+interface Call {
+  /** The descriptor. */
+  readonly entry: Entry;
+  /** The bits waited for. */
+  readonly interest: number;
+  /** Whether the wait keeps the program alive. */
+  readonly refed: boolean;
+  /** How long to look before it sleeps, in milliseconds; undefined: as long as it pays. */
+  readonly look: number | undefined;
+  /** Ends the wait with its reason. */
+  readonly signal: AbortSignal | undefined;
+  readonly owner: object;
+  readonly kind: WaitKind;
+  /** When the call began to wait. */
+  readonly since: number;
+  /** How many milliseconds it may take from then on; undefined: for ever. */
+  readonly timeout: number | undefined;
+  /** The beginning of the message of a timeout. */
+  readonly doing: () => string;
+}
+
+/** Waits until the descriptor of a call is ready; resolves to when the call began to wait. */
+export function readiness(call: Call): Promise<number> {
+  // It may have come since the call began, between two waits.
+  if (call.signal?.aborted) return Promise.reject(call.signal.reason);
+  return new Promise((resolve, reject) => void new Wait(call, resolve, reject));
+}
+
+/** The pauses of a socket between attempts at what cannot be waited for; they keep the program alive as its waits do. */
+export class Pauses {
+  readonly #timers = new Set<number>();
+  #refed: boolean;
+
+  constructor(refed: boolean) {
+    this.#refed = refed;
+  }
+
+  /** Whether pauses keep the program alive, also those that last. */
+  ref(refed: boolean): void {
+    this.#refed = refed;
+    for (const timer of this.#timers) refTimer(timer, refed);
+  }
+
+  /** Pauses, until the signal comes. */
+  pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const over = () => {
+        clearTimeout(number);
+        this.#timers.delete(number);
+        signal?.removeEventListener("abort", abort);
+      };
+      const abort = () => {
+        over();
+        reject(signal!.reason);
+      };
+      const number = timer(() => {
+        over();
+        resolve();
+      }, milliseconds);
+      this.#timers.add(number);
+      refTimer(number, this.#refed);
+      signal?.addEventListener("abort", abort);
+    });
+  }
 }

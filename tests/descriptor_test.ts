@@ -4,6 +4,7 @@ import { addressOf, DESCRIPTOR, descriptorOf, lowestFree, note } from "../intern
 import { SO_COOKIE, SO_KEEPALIVE, SO_RCVBUF, SO_REUSEADDR, TCP_INFO, TCP_NODELAY } from "../options/mod.ts";
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { test } from "./needs.ts";
+import { until } from "./time.ts";
 import dgram from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";
@@ -512,10 +513,6 @@ test("an accepted connection that its peer has reset is found as long as it is o
   server.close();
   assertThrows(() => SO_KEEPALIVE.get(server), Deno.errors.BadResource, "the socket is closed");
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
 
 test("an object of this library is closed when its number belongs to another socket", { ffi: true }, () => {
   const first = Deno.listen(LOCAL);

@@ -1,6 +1,7 @@
 // Registers tests: those that cannot run here are ignored, with the reason; those that leave a descriptor fail.
 // With SOCKETS_TEST_ALL=1 (deno task ok, CI) what cannot run is an error. Sockets of the tests' own: raw_socket.ts.
 import { ffiGranted } from "../internal/ffi.ts";
+import { sleep } from "./time.ts";
 
 /** What a test needs beyond --allow-net and --allow-ffi. */
 export interface Needs {
@@ -31,6 +32,9 @@ function granted(
   if (name === "ffi") return ffiGranted();
   return Deno.permissions.querySync({ name }).state === "granted";
 }
+
+// Half a second after its start a program of Deno's would ask for the latest version, over sockets that no test expects.
+if (granted("env")) Deno.env.set("DENO_NO_UPDATE_CHECK", "1");
 
 function exists(path: string): boolean {
   try {
@@ -113,10 +117,10 @@ function openSockets(): string[] | null {
 /** Waits for what is being closed to be gone; what stays is a leak. */
 async function assertNoneLeft(before: string[]): Promise<void> {
   let left: string[] = [];
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 1000; i++) {
     left = openSockets()!.filter((one) => !before.includes(one));
     if (left.length === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(10);
   }
   throw new Error(
     `the test left ${left.length} sockets open: ${left.join(", ")}`,
@@ -136,8 +140,13 @@ export function test(
     async fn(t) {
       const before = openSockets();
       await fn(t);
-      // The thread that waited for the test's sockets ends a moment after the last of them is closed.
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      // The thread that waited for the test's sockets ends a moment after the last of them is closed: later where timers
+      // are late too.
+      for (let i = 0, late = true; late && i < 10; i++) {
+        const since = performance.now();
+        await sleep(10);
+        late = performance.now() - since > 15;
+      }
       if (before !== null) await assertNoneLeft(before);
     },
   });

@@ -10,6 +10,7 @@ import {
   type NetworkInterface,
 } from "../internal/netif.ts";
 import { test } from "./needs.ts";
+import { until } from "./time.ts";
 import { OTHER_PROGRAM, runWith } from "./udp/other_program.ts";
 
 const NETIF = JSON.stringify(import.meta.resolve("../internal/netif.ts"));
@@ -49,12 +50,13 @@ test("listInterfaces() tells what ip(8) tells", { ffi: true, linux: true, run: [
   }
 });
 
-test("listInterfaces() leaves no descriptor", { ffi: true, linux: true, read: true }, () => {
+test("listInterfaces() leaves no descriptor", { ffi: true, linux: true, read: true }, async () => {
   const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
   listInterfaces("Cannot test");
   const before = count();
   for (let i = 0; i < 10; i++) listInterfaces("Cannot test");
-  assertEquals(count(), before);
+  // Deno may be about to close some of its own.
+  await until(() => count() <= before);
 });
 
 test("listInterfaces() without FFI tells what Deno tells, and nothing it does not know", OTHER_PROGRAM, async () => {

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 
 const ROOT = new URL("../../", import.meta.url);
 /** Milliseconds after which something that should have happened is missing. */
-const PATIENCE = 10_000;
+const PATIENCE = 30_000;
 
 /** How a program ended. */
 export interface Ended {
@@ -73,6 +73,11 @@ export class Program implements AsyncDisposable {
       }
     };
     return await this.#inTime(look(), () => `did not print ${pattern}`);
+  }
+
+  /** Asks it to end, as Ctrl-C does. */
+  interrupt(): void {
+    this.#child.kill("SIGINT");
   }
 
   /** Waits until it ends by itself. */
@@ -153,11 +158,12 @@ export function peer(file: string): string {
 export async function assertSpeaks(
   name: string,
   wrong: readonly (readonly [flags: readonly string[], said: RegExp])[],
+  known: readonly string[] = ["--listen", "--port"],
 ): Promise<void> {
   {
     await using help = example(name, ["--help"], []);
     const text = await help.succeeded();
-    for (const flag of ["--listen", "--port", "--help"]) {
+    for (const flag of [...known, "--help"]) {
       if (!text.includes(flag)) throw new Error(`--help of ${name} does not say ${flag}:\n${text}`);
     }
   }

@@ -1,5 +1,6 @@
 // Every number of the tables with the C name it has on each system, as questions to put to headers.
 // The answers: c.ts for compilers, darwin.ts for parsed sources. What headers cannot answer: known.ts.
+import { BPF, BPF_BITS } from "../../internal/bpf.ts";
 import { CMSG, type CmsgRow, NAME_ON as RECEIVED_AS } from "../../internal/cmsg_table.ts";
 import { CONSTANTS } from "../../internal/constants.ts";
 import { ERRNO } from "../../internal/errno.ts";
@@ -81,6 +82,12 @@ export function questions(os: OperatingSystem): Question[] {
       cName: os === "windows" ? WINDOWS_ERRNO[name] ?? `WSA${name}` : name,
       value: row[at] as number | null,
     });
+  }
+  if (os === "linux") {
+    for (const [name, value] of Object.entries(BPF)) found.push({ row: `bpf.ts ${name}`, cName: name, value });
+    for (const [name, value] of Object.entries(BPF_BITS)) {
+      found.push({ row: `bpf.ts ${name}`, cName: `${name}(~0)`, value });
+    }
   }
   return found;
 }

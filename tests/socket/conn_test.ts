@@ -624,16 +624,16 @@ test("an unref'd connection keeps no program alive, a ref'd one does", {
 }, async () => {
   const module = new URL("../../socket/socket.ts", import.meta.url).href;
   const config = new URL("../../deno.json", import.meta.url).pathname;
-  const program = (how: string) => `
+  const program = (how: string, milliseconds: number) => `
     import { Socket } from ${JSON.stringify(module)};
     const [left, right] = Socket.pair();
     const conn = left.asConn();
     ${how};
     conn.read(new Uint8Array(8)).then((count) => console.log("read", count));
-    const timer = setTimeout(() => right.trySend(new Uint8Array(3)), 100);
+    const timer = setTimeout(() => right.trySend(new Uint8Array(3)), ${milliseconds});
     Deno.unrefTimer(timer);
   `;
-  async function run(how: string): Promise<string> {
+  async function run(how: string, milliseconds = 100): Promise<string> {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "--config", config, "-"],
       stdin: "piped",
@@ -641,11 +641,12 @@ test("an unref'd connection keeps no program alive, a ref'd one does", {
       stderr: "null",
     }).spawn();
     const writer = child.stdin.getWriter();
-    await writer.write(bytes(program(how)));
+    await writer.write(bytes(program(how, milliseconds)));
     await writer.close();
     return text((await child.output()).stdout);
   }
   assertEquals(await run("conn.ref()"), "read 3\n");
-  assertEquals(await run("conn.unref()"), "");
+  // Far longer than a program takes to end.
+  assertEquals(await run("conn.unref()", 60_000), "");
   assertEquals(await run("conn.unref(); conn.ref()"), "read 3\n");
 });

@@ -4,6 +4,9 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { Socket } from "../../socket/socket.ts";
 import type { SystemError } from "../../options/mod.ts";
 import { type Needs, test as plainTest } from "../needs.ts";
+import { sleep } from "../time.ts";
+
+export { sleep };
 
 /** What sockets of this library need. */
 export const FFI: Needs = { ffi: true, linux: true };
@@ -33,10 +36,6 @@ export function bytes(text: string): Uint8Array<ArrayBuffer> {
 
 export function text(data: Uint8Array): string {
   return new TextDecoder().decode(data);
-}
-
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** An abstract name that nobody else has. */
@@ -104,6 +103,16 @@ export function fill(socket: Socket): number {
   }
 }
 
+/** Fills a stream for good, also what acknowledgements that come late (40 ms) make room for; the number of bytes. */
+export async function fillUp(socket: Socket): Promise<number> {
+  let total = 0;
+  for (let more = fill(socket); more > 0; more = fill(socket)) {
+    total += more;
+    await sleep(50);
+  }
+  return total;
+}
+
 /** Reads a stream to its end; the number of bytes. */
 export async function drain(socket: Socket): Promise<number> {
   let total = 0;
@@ -152,21 +161,38 @@ export async function python(program: string, ...args: string[]): Promise<string
   return text(stdout).trim();
 }
 
+/** Has Deno open its descriptors for signals now: by itself it does so after half a second, and panics when there are none left. */
+const SIGNALS = `{
+  const nothing = () => {};
+  Deno.addSignalListener("SIGINT", nothing);
+  Deno.removeSignalListener("SIGINT", nothing);
+}`;
+
 /** Runs a module that imports the library as `Socket`; what it printed, how it ended, and after how long. */
 export async function runProgram(
   code: string,
-  options: { args?: string[]; env?: Record<string, string>; within?: number } = {},
+  options: { args?: string[]; env?: Record<string, string>; within?: number; under?: string[] } = {},
 ): Promise<{ output: string; errors: string; code: number; milliseconds: number }> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   const root = new URL("../../", import.meta.url);
   try {
     await Deno.writeTextFile(
       file,
-      `import { Socket } from "${new URL("socket/socket.ts", root)}";\nvoid Socket;\n${code}`,
+      `import { Socket } from "${new URL("socket/socket.ts", root)}";\nvoid Socket;\n${SIGNALS}\n${code}`,
     );
     const since = performance.now();
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-check", "--config", new URL("deno.json", root).pathname, "-A", file, ...options.args ?? []],
+    const [command, ...before] = [...options.under ?? [], Deno.execPath()];
+    const child = new Deno.Command(command!, {
+      args: [
+        ...before,
+        "run",
+        "--no-check",
+        "--config",
+        new URL("deno.json", root).pathname,
+        "-A",
+        file,
+        ...options.args ?? [],
+      ],
       env: { ...options.env, NO_COLOR: "1" },
       stdout: "piped",
       stderr: "piped",

@@ -9,6 +9,7 @@ import { DESCRIPTOR, type SocketLike, type SystemError, TCP_INFO } from "../../o
 import { poll, Poller, type PollEvent } from "../../socket/poll.ts";
 import { Socket } from "../../socket/socket.ts";
 import { bytes, FFI, LOCAL, PYTHON, sleep, test } from "./make.ts";
+import { assertWithin } from "../time.ts";
 
 const NOTHING = { readable: false, writable: false, priority: false, error: false, hangUp: false };
 
@@ -74,9 +75,8 @@ test("poll() is over after its timeout, not before", FFI, async () => {
   using _b = b;
   for (const timeout of [1, 20.5, 100]) {
     const since = performance.now();
-    assertEquals(await poll([{ socket: a, readable: true }], { timeout }), []);
-    const took = performance.now() - since;
-    assert(took >= timeout && took < timeout + 150, `${took} ms instead of ${timeout}`);
+    assertEquals(await assertWithin(timeout + 150, poll([{ socket: a, readable: true }], { timeout })), []);
+    assert(performance.now() - since >= timeout);
   }
   const since = performance.now();
   assertEquals(await poll([], { timeout: 30 }), []);
@@ -244,10 +244,8 @@ test("poll() rejects within 500 ms when Deno closes a connection that it waits f
     "closed",
   );
   await sleep(20);
-  const since = performance.now();
   served.close();
-  await waiting;
-  assert(performance.now() - since < 500);
+  await assertWithin(500, waiting);
   await assertRejects(() => poll([{ socket: served }]), Deno.errors.BadResource, "closed");
   for (const socket of [client, ours, other]) socket.close();
 });
@@ -262,10 +260,8 @@ test("poll() rejects when a socket is closed or detached, also while a duplicate
       "closed",
     );
     await sleep(10);
-    const since = performance.now();
     const fd = a[end]();
-    await waiting;
-    assert(performance.now() - since < 500);
+    await assertWithin(500, waiting);
     await assertRejects(() => poll([{ socket: a }]), Deno.errors.BadResource, "closed");
     b.trySend(bytes("x"));
     assertEquals((await poll([{ socket: duplicate, readable: true }])).map(said), ["readable"]);
@@ -278,7 +274,8 @@ test("poll() tells nobody of a number that was closed and belongs to another", F
   let early = 0;
   for (let i = 0; i < 20; i++) {
     const [client, served] = await denoPair();
-    const since = performance.now();
+    let soon = true;
+    const timer = setTimeout(() => soon = false, 100);
     const waiting = poll([{ socket: served, readable: true }]).then(() => "told", (error) => error);
     await sleep(1);
     served.close();
@@ -291,7 +288,8 @@ test("poll() tells nobody of a number that was closed and belongs to another", F
     assertEquals((await received).length, 6);
     assert((await polled).length > 0);
     assertInstanceOf(await waiting, Deno.errors.BadResource);
-    if (performance.now() - since < 100) early++;
+    if (soon) early++;
+    clearTimeout(timer);
     for (const socket of [...sockets, client]) socket.close();
   }
   // The successor is noticed at once when it is waited for, not with the next look at the borrowed ones.
@@ -330,7 +328,8 @@ test("poll() that only looks lets the rest of the program have its turn", FFI, a
   const until = performance.now() + 200;
   while (performance.now() < until) await poll([{ socket: a, readable: true }], { timeout: 0 });
   clearInterval(timer);
-  assert(ticks > 15, `${ticks} ticks in 200 ms`);
+  // A loop that is starved has none.
+  assert(ticks >= 3, `${ticks} ticks in 200 ms`);
 });
 
 test("Poller.wait() tells what is ready each time, and with edge once for each change", FFI, async () => {
@@ -490,9 +489,9 @@ test("Poller is not kept busy by a connection that Deno closed while a duplicate
   for (const events of await Promise.all(waits)) assertEquals(events.map(({ socket }) => socket), [a]);
   a.tryReceive();
   const before = process.cpuUsage();
-  assertEquals(await poller.wait({ timeout: 200 }), []);
+  assertEquals(await poller.wait({ timeout: 500 }), []);
   const after = process.cpuUsage();
-  assert(after.user + after.system - before.user - before.system < 100_000, "it spins");
+  assert(after.user + after.system - before.user - before.system < 250_000, "it spins");
   assertEquals(duplicate.tryReceive(), bytes("for the duplicate"));
   client.close();
 });

@@ -239,8 +239,8 @@ test("resolveAddress() needs --allow-ffi for names, not for literals", { linux: 
 // ---- With files and name servers of the tests' own ----
 
 const OWN_FILES: Needs = { ...LIBC, root: true, read: true, write: true, run: ["unshare", "mount", "sh", "python3"] };
-/** Loopback has all of 127.0.0.0/8. */
-const SERVER = "127.77.0.53";
+/** Loopback has all of 127.0.0.0/8; this address is of this process alone, as the port cannot be chosen. */
+const SERVER = `127.${64 + (Deno.pid >> 16 & 63)}.${Deno.pid >> 8 & 255}.${Deno.pid & 255}`;
 const HOSTS = `127.0.0.1 localhost
 10.1.1.1 many
 fd00::99 many
@@ -248,21 +248,21 @@ fd00::99 many
 127.0.0.9 many
 `;
 
-/** Starts a program that has a /etc/hosts of its own, and a name server that may never answer: it is given up after 1 s. */
-function withFiles(folder: string, command: string, args: readonly string[], script: string): Program {
+/** Starts a program that has a /etc/hosts of its own, and a name server that may never answer: it is given up after so many seconds. */
+function withFiles(folder: string, command: string, args: readonly string[], script: string, seconds = 1): Program {
   Deno.writeTextFileSync(`${folder}/hosts`, HOSTS);
-  Deno.writeTextFileSync(`${folder}/resolv.conf`, `nameserver ${SERVER}\noptions timeout:1 attempts:1\n`);
+  Deno.writeTextFileSync(`${folder}/resolv.conf`, `nameserver ${SERVER}\noptions timeout:${seconds} attempts:1\n`);
   const mount = 'mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/resolv.conf" /etc/resolv.conf && exec "$@"';
   return start("unshare", ["-m", "sh", "-c", mount, folder, command, ...args], script);
 }
 
 /** Runs lines of Deno so. */
-async function printedWithFiles(lines: string): Promise<string[]> {
+async function printedWithFiles(lines: string, seconds = 1): Promise<string[]> {
   const folder = Deno.makeTempDirSync();
   try {
     const script = `import { resolveAddress } from "${LIBRARY}";\n${lines}`;
     const flags = runArguments(["--allow-net", "--allow-ffi", "--unstable-net"]);
-    await using program = withFiles(folder, Deno.execPath(), flags, script);
+    await using program = withFiles(folder, Deno.execPath(), flags, script, seconds);
     return await program.rest();
   } finally {
     Deno.removeSync(folder, { recursive: true });
@@ -304,7 +304,8 @@ test(
     console.log(ticks);
     silent.close();`);
     assertEquals(code, "EAI_AGAIN");
-    assert(Number(ticks) >= 50, `${ticks} ticks in a second`);
+    // A lookup that held the program up would let none through, a slow machine lets through fewer than a hundred.
+    assert(Number(ticks) >= 10, `${ticks} ticks in a second`);
   },
 );
 
@@ -312,24 +313,27 @@ test(
   "resolveAddress() rejects with the signal's reason in mid-lookup, which then keeps no program alive",
   OWN_FILES,
   async () => {
-    const lines = await printedWithFiles(`
+    const lines = await printedWithFiles(
+      `
     const silent = Deno.listenDatagram({ transport: "udp", hostname: "${SERVER}", port: 53 });
-    const began = performance.now();
     const controller = new AbortController();
     const reason = new Error("enough");
     const all = Promise.allSettled(Array.from({ length: 20 }, (_, i) =>
       resolveAddress("slow" + i + ".example", { signal: controller.signal })));
     setTimeout(() => controller.abort(reason), 50);
+    const limit = setTimeout(() => console.log("late"), 5000);
     console.log((await all).every((one) => one.reason === reason));
-    console.log(performance.now() - began < 500);
+    clearTimeout(limit);
     // The threads have room for others meanwhile.
     console.log((await resolveAddress("many"))[0].hostname.length > 0);
     silent.close();
-    console.log(Date.now());`);
+    console.log(Date.now());`,
+      20,
+    );
     const ended = Date.now();
-    assertEquals(lines.slice(0, 3), ["true", "true", "true"]);
-    const took = ended - Number(lines[3]);
-    assert(took < 600, `the program ended ${took} ms after its last line, its lookups take 900 more`);
+    assertEquals(lines.slice(0, 2), ["true", "true"]);
+    const took = ended - Number(lines[2]);
+    assert(took < 10_000, `the program ended ${took} ms after its last line, its lookups take 20 s`);
   },
 );
 

@@ -10,6 +10,7 @@ import {
   drain,
   FFI,
   fill,
+  fillUp,
   outcome,
   sleep,
   tcpPair,
@@ -87,7 +88,7 @@ test("send() when the peer has closed fails with EPIPE, and no signal", FFI, asy
 test("trySend() gives null when there is no room, send() waits for it", FFI, async () => {
   using pair = await tcpPair();
   const [from, to] = pair;
-  const before = fill(from);
+  const before = await fillUp(from);
   assertStrictEquals(from.trySend(bytes("x")), null);
   let sent = false;
   const sending = from.send(bytes("x")).then((count) => {
@@ -165,7 +166,7 @@ test("sendAll() of nothing sends an empty datagram", FFI, async () => {
 
 test("aborting send() sends nothing later", FFI, async () => {
   using pair = await tcpPair();
-  const before = fill(pair[0]);
+  const before = await fillUp(pair[0]);
   const controller = new AbortController();
   const sending = outcome(pair[0].send(bytes("never"), { signal: controller.signal }));
   await sleep(5);
@@ -187,7 +188,7 @@ test("close() rejects a send() that waits", FFI, async () => {
 
 test("a buffer that is transferred while send() waits is an error, never a short send", FFI, async () => {
   using pair = await tcpPair();
-  fill(pair[0]);
+  await fillUp(pair[0]);
   const data = bytes("to be taken away");
   const sending = outcome(pair[0].send(data));
   const all = bytes("to be taken away");

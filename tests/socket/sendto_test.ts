@@ -99,7 +99,7 @@ test("sendTo() fails as the kernel says", FFI, async () => {
   assertEquals(SO_BROADCAST.get(socket), false);
   using anywhere = Socket.open("inet", "dgram");
   const error = await assertFails(
-    () => anywhere.sendTo(bytes("x"), { hostname: "255.255.255.255", port: 9 }),
+    () => anywhere.sendTo(bytes("x"), { hostname: "127.255.255.255", port: 9 }),
     "EACCES",
     "sendto",
     Deno.errors.PermissionDenied,

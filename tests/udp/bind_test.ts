@@ -27,6 +27,7 @@ import {
 import { bindUdp, type BindUdpOptions, type DatagramField } from "../../udp/mod.ts";
 import { NAMESPACES, withPair } from "../multicast/namespace.ts";
 import { test } from "../needs.ts";
+import { until } from "../time.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
 const LOCAL = "127.0.0.1";
@@ -323,7 +324,7 @@ test("bindUdp() refuses values of a wrong kind or out of range", {}, () => {
 test(
   "bindUdp() closes the socket when an option fails, and names the option",
   { ffi: true, linux: true, read: true },
-  () => {
+  async () => {
     const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
     bindUdp({ hostname: LOCAL }).close();
     const before = open();
@@ -336,7 +337,8 @@ test(
       "Cannot bind udp [::1]:0: IP_TTL: ",
     );
     assertThrows(() => bindUdp({ hostname: LOCAL, options: [IP_TTL.to(999)] }), RangeError, "IP_TTL");
-    assertEquals(open(), before);
+    // Deno may be about to close some of its own.
+    await until(() => open() <= before);
   },
 );
 

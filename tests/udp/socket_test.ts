@@ -12,6 +12,7 @@ import {
 import { DESCRIPTOR, IP_MULTICAST_ALL, SO_RCVBUF, SO_SNDBUF, type SystemError } from "../../options/mod.ts";
 import { bindUdp, type DatagramBatch, type UdpDestination, type UdpSocket } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
+import { until } from "../time.ts";
 import { OTHER_PROGRAM, runWith, start } from "./other_program.ts";
 
 const LOCAL = "127.0.0.1";
@@ -275,9 +276,17 @@ test("UdpSocket.close() rejects waiting calls and all later ones with BadResourc
   assertThrows(() => socket.close(), Deno.errors.BadResource, `Cannot close udp ${LOCAL}:${socket.addr.port}`);
   socket[Symbol.dispose]();
   // Deno lets go of the descriptor when the call that was pending has come to its end.
-  await settle();
-  using again = bindUdp({ hostname: LOCAL, port: socket.addr.port });
-  assertEquals(again.addr.port, socket.addr.port);
+  let again: UdpSocket | undefined;
+  await until(() => {
+    try {
+      again = bindUdp({ hostname: LOCAL, port: socket.addr.port });
+    } catch (error) {
+      assertInstanceOf(error, Deno.errors.AddrInUse);
+    }
+    return again !== undefined;
+  });
+  assertEquals(again!.addr.port, socket.addr.port);
+  again!.close();
 });
 
 test("UdpSocket.close() drops a datagram that nobody waited for", {}, async () => {
@@ -406,17 +415,17 @@ test("UdpSocket keeps the program alive while a call waits, unless unref() was c
   );
   // The next one does again: a timer that does not count sends what it waits for.
   const sender =
-    `const late = () => Deno.unrefTimer(setTimeout(() => socket.send(new Uint8Array(1), socket.addr), 100))`;
+    `const late = (after) => Deno.unrefTimer(setTimeout(() => socket.send(new Uint8Array(1), socket.addr), after))`;
   assertEquals(
     await program(
       `${sender}; const it = new AbortController(); socket.receive(undefined, it).catch(() => {}); it.abort();
-      late(); socket.receive().then(() => console.log("received"))`,
+      late(100); socket.receive().then(() => console.log("received"))`,
     ),
     "received\nend",
   );
   assertEquals(
     await program(
-      `${sender}; socket.unref(); socket.ref(); late(); socket.receive().then(() => console.log("received"))`,
+      `${sender}; socket.unref(); socket.ref(); late(100); socket.receive().then(() => console.log("received"))`,
     ),
     "received\nend",
   );
@@ -424,7 +433,7 @@ test("UdpSocket keeps the program alive while a call waits, unless unref() was c
   assertEquals(
     await program(
       `${sender}; const it = new AbortController(); socket.receive(undefined, it).catch(() => {}); it.abort();
-      socket.unref(); late(); socket.receive().then(() => console.log("received"))`,
+      socket.unref(); late(60_000); socket.receive().then(() => console.log("received"))`,
     ),
     "end",
   );

@@ -1,4 +1,4 @@
-/* The peer of bench/socket.ts: echoes UDP datagrams and TCP bytes on ports of its own choice, which it prints.
+/* Echoes UDP datagrams and TCP bytes on ports of its own choice, which it prints.
    It ends when its standard input does; the load it carries is bounded by who sends. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
