@@ -27,6 +27,7 @@ import {
 } from "@berkeley/sockets/socket";
 import { isMulticast } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
+import { errorOf, hopLimitOf, next } from "./error_queue.ts";
 
 const HELP = `Usage: ping [flags] HOST
 Sends echo requests to HOST, a name or an address, and prints the answers; Ctrl-C ends it and prints the summary.
@@ -223,8 +224,11 @@ class Pinger {
   /** Takes all answers and errors that are there. */
   #take(): void {
     const arrival = performance.now();
-    for (let one; (one = this.#socket.tryReceiveMessage({ errorQueue: true })) !== null;) this.#failed(one);
-    for (let one; (one = this.#socket.tryReceiveMessage()) !== null;) this.#answer(one, arrival);
+    for (let one; (one = next(this.#socket)) !== null;) {
+      const error = errorOf(one.control);
+      if (error === undefined) this.#answer(one, arrival);
+      else this.#failed(one.data, error);
+    }
   }
 
   /** The number of an ICMP message, if it is of this kind and from us. */
@@ -252,9 +256,8 @@ class Pinger {
       this.#answered.add(sequence);
       took = ` time=${this.#count(arrival - sent)} ms`;
     }
-    const hops = control.find((one) => one.name === "IP_TTL" || one.name === "IPV6_HOPLIMIT") as { value: number };
     this.#tell(
-      `${icmp.byteLength} bytes from ${remoteAddr!.hostname}: icmp_seq=${sequence} ttl=${hops.value}${took}${
+      `${icmp.byteLength} bytes from ${remoteAddr!.hostname}: icmp_seq=${sequence} ttl=${hopLimitOf(control)}${took}${
         again ? " (DUP!)" : ""
       }`,
     );
@@ -270,15 +273,13 @@ class Pinger {
     return milliseconds.toFixed(milliseconds >= 100 ? 0 : milliseconds >= 10 ? 1 : milliseconds >= 1 ? 2 : 3);
   }
 
-  #failed({ data, control }: IncomingMessage<"inet" | "inet6">): void {
-    const sequence = this.#sequenceOf(data, this.#facts.request);
-    for (const one of control) {
-      if ((one.name !== "IP_RECVERR" && one.name !== "IPV6_RECVERR") || sequence === undefined) continue;
-      if (one.error.origin === "local") continue; // the send that failed has told it
-      this.#waiting.delete(sequence);
-      this.#errors++;
-      this.#tell(`From ${one.error.offender?.hostname} icmp_seq=${sequence} ${reason(one.error)}`);
-    }
+  #failed(request: Uint8Array, error: QueuedError): void {
+    const sequence = this.#sequenceOf(request, this.#facts.request);
+    // One of this machine itself is what the send failed with.
+    if (sequence === undefined || error.origin === "local") return;
+    this.#waiting.delete(sequence);
+    this.#errors++;
+    this.#tell(`From ${error.offender?.hostname} icmp_seq=${sequence} ${reason(error)}`);
   }
 
   #tell(line: string): void {
