@@ -5,7 +5,7 @@
 //   deno task example:sniff --filter "port 53" --count 10 --write dns.pcap
 import { networkInterfaces } from "@berkeley/sockets/multicast";
 import { PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, SO_ATTACH_FILTER, SO_TIMESTAMPNS } from "@berkeley/sockets/options";
-import { assembleFilter, Socket } from "@berkeley/sockets/socket";
+import { assembleFilter, type IncomingMessage, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
 import { frameText } from "./packets.ts";
 
@@ -157,19 +157,22 @@ async function listen(socket: Socket<"packet">, loopback: unknown, signal: Abort
   using file = flags.write === undefined ? null : new PcapFile(flags.write);
   const buffer = new Uint8Array(MOST);
   let seen = 0;
+  const show = ({ data, byteLength, remoteAddr, control }: IncomingMessage<"packet">) => {
+    // What loopback sends it receives, too.
+    if (remoteAddr!.packetType === "outgoing" && remoteAddr!.interface === loopback) return;
+    const stamp = control.find((one) => one.name === "SCM_TIMESTAMPNS");
+    const time = stamp?.name === "SCM_TIMESTAMPNS" ? stamp.nanoseconds : BigInt(Date.now()) * 1_000_000n;
+    file?.add(time, data, byteLength);
+    console.log(`${timeOf(time)} ${frameText(data, byteLength)}`);
+    seen++;
+  };
   try {
-    while (seen < count) {
-      const { data, byteLength, remoteAddr, control } = await socket.receiveMessage({ buffer, signal });
-      // What loopback sends it receives, too.
-      if (remoteAddr!.packetType === "outgoing" && remoteAddr!.interface === loopback) continue;
-      const stamp = control.find((one) => one.name === "SCM_TIMESTAMPNS");
-      const time = stamp?.name === "SCM_TIMESTAMPNS" ? stamp.nanoseconds : BigInt(Date.now()) * 1_000_000n;
-      file?.add(time, data, byteLength);
-      console.log(`${timeOf(time)} ${frameText(data, byteLength)}`);
-      seen++;
-    }
+    while (seen < count) show(await socket.receiveMessage({ buffer, signal }));
   } catch (error) {
     if (!signal.aborted) throw error;
+    // What came until now is there still; from here on nothing comes.
+    SO_ATTACH_FILTER.set(socket, assembleFilter("ret #0"));
+    for (let one; seen < count && (one = socket.tryReceiveMessage({ buffer })) !== null;) show(one);
   }
   return seen;
 }
