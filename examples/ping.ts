@@ -287,7 +287,7 @@ class Pinger {
   }
 
   #summarize(milliseconds: number): void {
-    const lost = (this.#sent - this.#received) / this.#sent * 100;
+    const lost = (this.#sent - this.#received) / Math.max(this.#sent, 1) * 100;
     const parts = [`${this.#sent} packets transmitted`, `${this.#received} received`];
     if (this.#duplicates > 0) parts.push(`+${this.#duplicates} duplicates`);
     if (this.#errors > 0) parts.push(`+${this.#errors} errors`);

@@ -24,7 +24,9 @@ const flags = parseArgs(Deno.args, {
   string: ["interface", "filter", "count", "write"],
   unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
 });
-for (const flag of ["interface", "filter", "write"]) if (flags[flag] === "") quit(`Give --${flag} a value; see --help`);
+for (const flag of ["interface", "filter", "write"] as const) {
+  if (flags[flag] === "") quit(`Give --${flag} a value; see --help`);
+}
 if (flags.promiscuous && flags.interface === undefined) quit("Give --interface with --promiscuous; see --help");
 if (flags.count !== undefined && !/^[1-9]\d{0,8}$/.test(flags.count)) {
   quit(`Wrong value "${flags.count}" for --count: it must be a whole number from 1 to 999999999`);

@@ -56,7 +56,7 @@ const queries = number("--queries", flags.queries, 1, 10) ?? 3;
 const wait = (number("--wait", flags.wait, 0.001, 60, false) ?? 3) * 1000;
 const port = number("--port", flags.port, 1, 65535 - most * queries) ?? 33434;
 if (flags["4"] && flags["6"]) quit("Give -4 or -6, not both; see --help");
-for (const flag of ["source", "interface"]) if (flags[flag] === "") quit(`Give --${flag} a value; see --help`);
+for (const flag of ["source", "interface"] as const) if (flags[flag] === "") quit(`Give --${flag} a value; see --help`);
 
 const FAMILIES = {
   inet: { hops: IP_TTL, errors: IP_RECVERR, tellHops: IP_RECVTTL, headers: 28 },

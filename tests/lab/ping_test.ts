@@ -2,7 +2,7 @@
 // Over loopback, its flags and its users: ../examples/ping_test.ts.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { example, Program } from "../examples/program.ts";
-import { type Namespace, NAMESPACES, withRoute } from "../multicast/namespace.ts";
+import { type Namespace, NAMESPACES, withPair, withRoute } from "../multicast/namespace.ts";
 import { sleep, test } from "../socket/make.ts";
 
 const LAB = { ...NAMESPACES, read: true, write: true, env: true };
@@ -97,5 +97,18 @@ test("examples/ping.ts counts a part of the answers lost when a router begins to
     assertEquals(Number(received), answers);
     assert(answers >= 3 && Number(sent) > answers, printed);
     assertEquals(Number(loss), Number(((1 - answers / Number(sent)) * 100).toPrecision(6)));
+  });
+});
+
+test("examples/ping.ts tells the answers of all members of a group, the later ones as duplicates", LAB, async () => {
+  await withPair(async (left) => {
+    await using program = ping(left, "ff02::1%left0", "-i", "0.2");
+    const [, sequence] = await program.printed(/icmp_seq=(\d+) ttl=64 \(DUP!\)$/m);
+    program.interrupt();
+    const printed = await program.succeeded();
+    const answers = printed.match(new RegExp(`^64 bytes from fe80::\\S+: icmp_seq=${sequence} ttl=64 .*$`, "gm"))!;
+    assertEquals(answers.map((line) => line.endsWith(" (DUP!)")), [false, true], printed);
+    assertEquals(new Set(answers.map((line) => line.split(" ")[3])).size, 2);
+    assertMatch(printed, /^\d+ packets transmitted, \d+ received, \+\d+ duplicates, /m);
   });
 });
