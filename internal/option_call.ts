@@ -141,7 +141,7 @@ const REFUSALS: Readonly<Partial<Record<OptionName, Readonly<Partial<Record<Errn
     EPERM: "the filter is locked (SO_LOCK_FILTER), or this is TCP, where recent kernels want CAP_NET_ADMIN",
   },
   SO_DETACH_FILTER: { EPERM: "the filter is locked (SO_LOCK_FILTER)", ENOENT: "there is no filter" },
-  SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind(), and the program be valid" },
+  SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   SO_ATTACH_REUSEPORT_EBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   PACKET_FANOUT: { EINVAL: "it must be set after bind(), and the members of a group must agree" },
   TCP_FASTOPEN: { EINVAL: "it must be set before the socket is connected" },
