@@ -139,6 +139,24 @@ let make: <F extends Family>(found: Pick<Descriptor, "fd" | "protocol">, family:
 /** How long the waits of a socket look before they sleep, in milliseconds; undefined, as they are born: as long as it pays. */
 export let setLook: (socket: Socket, look: number | undefined) => void;
 
+/** The descriptor of a socket, negative once it is closed. */
+export let fdOf: (socket: Socket) => number;
+
+/**
+ * Waits as the calls of a socket do, for who makes calls of its own on the descriptor. Resolves to when the call began to
+ * wait, which is to be given again, 0 at first.
+ */
+export let ready: (
+  socket: Socket,
+  interest: typeof READABLE | typeof WRITABLE,
+  signal: AbortSignal | undefined,
+  verb: string,
+  began: number,
+) => Promise<number>;
+
+/** Says whether there are datagrams that were taken from a socket and given to nobody yet; those who wait look again. */
+export let leaveAbove: (socket: Socket, left: boolean) => void;
+
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
 
@@ -199,6 +217,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #look: number | undefined = undefined;
   /** What a receive that was to fill its buffer had taken when it was aborted. */
   #left: Bytes | null = null;
+  /** Whether who made this socket has datagrams that came by it and that nobody received yet. */
+  #leftAbove = false;
   /** How many bytes those have taken that are still to fill their buffers. */
   #taken = 0;
   /** The address of a connect that goes on in the kernel. */
@@ -216,6 +236,17 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   static {
     make = (found, family, type) => new Socket(found, family, type);
+    fdOf = (socket) => socket.#fd;
+    ready = (socket, interest, signal, verb, began) => {
+      if (interest === READABLE && socket.#deaf) {
+        return Promise.reject(socket.#error("recvfrom", verb, DEAF, errnoNumber("ESHUTDOWN")));
+      }
+      return socket.#ready(interest, interest === READABLE ? "receive" : "send", signal, verb, began);
+    };
+    leaveAbove = (socket, left) => {
+      socket.#leftAbove = left;
+      if (left) socket.#tellOfLeft();
+    };
     setLook = (socket, look) => {
       socket.#look = look;
     };
@@ -407,7 +438,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** Whether `poll` is to take it for readable, whatever the kernel says. */
   get [LEFT](): boolean {
-    return this.#left !== null;
+    return this.#left !== null || this.#leftAbove;
   }
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
@@ -861,6 +892,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     left.set(before);
     left.set(taken, before.byteLength);
     this.#left = left;
+    this.#tellOfLeft();
+  }
+
+  #tellOfLeft(): void {
     if (this.#entry !== null) wakeWaiters(this.#entry);
     for (const tell of toldOfLeft) tell(this);
   }
