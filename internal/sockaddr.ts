@@ -428,7 +428,8 @@ function otherFamily(tag: unknown, family: string, doing: string): TypeError {
 }
 
 /** Whether the kernel looks at the zone of an IPv6 address: fe80::/10, and groups of one interface or one link. */
-function hasZone(bytes: Uint8Array): boolean {
+export function isLinkScoped(bytes: Uint8Array): boolean {
+  if (bytes.length !== 16) return false;
   if (bytes[0] === 0xfe) return (bytes[1]! & 0xc0) === 0x80;
   const reach = bytes[1]! & 0x0f;
   return bytes[0] === 0xff && (reach === 1 || reach === 2);
@@ -436,7 +437,7 @@ function hasZone(bytes: Uint8Array): boolean {
 
 /** The index that a zone means. A number is the index itself, as the kernel's own addresses have it, whatever interfaces are called. */
 function scopeOf(hostname: string, zone: string, ip: Bytes, doing: string): number {
-  if (!hasZone(ip)) {
+  if (!isLinkScoped(ip)) {
     const remedy = isGroup(ip) ? "; IPV6_MULTICAST_IF chooses the interface of other groups" : "";
     throw new TypeError(
       `${doing}: the hostname is ${shown(hostname)}, it must be without a zone: ` +
