@@ -15,7 +15,8 @@ import {
 import { bindUdp } from "../udp/bind.ts";
 import { sendBy } from "../udp/multicast_interface.ts";
 import type { UdpSocket } from "../udp/socket.ts";
-import type { BindUdpOptions, DatagramField, WaitOptions } from "../udp/types.ts";
+import type { WaitOptions } from "../socket/waits.ts";
+import type { BindUdpOptions, DatagramField } from "../udp/types.ts";
 import { type Group, isLinkScoped } from "./group.ts";
 import { join, type JoinOptions, type JoinPlan, planOf } from "./join.ts";
 import { DenoMembership, KernelMembership, type Membership, type Place } from "./membership.ts";
