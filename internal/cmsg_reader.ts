@@ -47,6 +47,37 @@ const { tv_sec: SECONDS, tv_nsec: NANOSECONDS } = LAYOUT.timespec.linux.fields;
 const INFO = LAYOUT.in_pktinfo.linux.fields;
 const INFO6 = LAYOUT.in6_pktinfo.linux.fields;
 
+/** Places of what is sought, found in one walk; levels and types are small numbers, so a table tells which is which. */
+export class SoughtTable {
+  readonly #places = new Uint8Array(LEVELS * TYPES);
+  /** Where the value of each begins, in the order in which they were given; negative for what was not there. */
+  readonly found: Int32Array;
+  readonly #least: readonly number[];
+
+  constructor(wanted: readonly Sought[]) {
+    this.found = new Int32Array(wanted.length);
+    this.#least = wanted.map(({ least }) => least);
+    for (const [i, { level, type }] of wanted.entries()) this.#places[level * TYPES + type] = i + 1;
+  }
+
+  /** Walks over the control messages from `at` to `end`. */
+  walk(reader: ControlReader, at: number, end: number): void {
+    const { found } = this;
+    found.fill(-2);
+    while (end - at >= HEADER) {
+      const length = reader.uint(at + LENGTH);
+      if (length < HEADER || length > end - at) break;
+      const level = reader.uint(at + LEVEL);
+      const type = reader.uint(at + TYPE);
+      const place = level < LEVELS && type < TYPES ? this.#places[level * TYPES + type]! : 0;
+      if (place > 0 && length - HEADER >= this.#least[place - 1]!) found[place - 1] = at + HEADER;
+      at += (length + ALIGN - 1) & -ALIGN;
+    }
+  }
+}
+const LEVELS = 64;
+const TYPES = 128;
+
 /** Control messages somewhere in some bytes. Any bytes will do: nothing is read beyond them. */
 export class ControlReader {
   readonly bytes: Bytes;
@@ -82,9 +113,19 @@ export class ControlReader {
 
   /** A timespec, in nanoseconds. */
   nanoseconds(at: number): bigint {
-    const view = this.#view;
-    return view.getBigInt64(at + SECONDS[0], true) * 1_000_000_000n + view.getBigInt64(at + NANOSECONDS[0], true);
+    const low = this.uint(at + SECONDS[0]);
+    const high = this.uint(at + SECONDS[0] + 4);
+    // Arithmetic of BigInts allocates, and seconds are many datagrams long.
+    if (low !== this.#low || high !== this.#high) {
+      this.#low = low;
+      this.#high = high;
+      this.#seconds = (BigInt(high) << 32n | BigInt(low)) * 1_000_000_000n;
+    }
+    return this.#seconds + BigInt(this.uint(at + NANOSECONDS[0]));
   }
+  #low = 0;
+  #high = 0;
+  #seconds = 0n;
 
   /** The interface of a packet info, of 4 or 16 bytes of address. */
   interfaceIndex(at: number, width: 4 | 16): number {

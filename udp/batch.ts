@@ -8,7 +8,7 @@ import type { LibcIo } from "../internal/libc_io.ts";
 import { addressIn, encodedDestination } from "./address.ts";
 import { controlOf, type ControlSender, type RunSettings, sameSettings, settingsOf } from "./control.ts";
 import { isDetached } from "./engine.ts";
-import { fieldOf } from "./metadata.ts";
+import { FieldReader } from "./metadata.ts";
 import type {
   Datagram,
   DatagramField,
@@ -120,6 +120,10 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
   #messages: Int32Array = new Int32Array(64);
   #fields: readonly DatagramField[] = [];
   #port = 0;
+  /** What reads the fields of runs, of which headers, and the run that it has turned to. */
+  #reader: FieldReader | null = null;
+  #readerOf: object | null = null;
+  #turned = -1;
   /** The senders that were asked for, or the one that is known otherwise. */
   readonly #senders: (UdpAddress | undefined)[] = [];
   /** Filled: what the datagrams of a run share. */
@@ -274,9 +278,19 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
         : "the batch must be a received one";
       throw new TypeError(`Cannot read ${shown(field)} of datagram ${i}: ${why}`);
     }
+    if (this.#turned !== run) this.#turnTo(run);
+    return this.#reader!.field(field, this.#port);
+  }
+
+  #turnTo(run: number): void {
     const arena = this.#arena;
     const message = this.#messages[run]!;
-    return fieldOf(arena.reader, arena.controlStart(message), arena.controlEnd(message), field, this.#port);
+    if (this.#readerOf !== arena.reader) {
+      this.#readerOf = arena.reader;
+      this.#reader = new FieldReader(arena.reader);
+    }
+    this.#reader!.turnTo(arena.controlStart(message), arena.controlEnd(message));
+    this.#turned = run;
   }
 
   /** Empties it. */

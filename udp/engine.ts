@@ -89,7 +89,7 @@ export function sendRemedies(from: UdpAddress, to: UdpAddress | null): Remedies 
   const everyone = to?.hostname === "255.255.255.255" || to?.hostname === "::ffff:255.255.255.255";
   const loopback = /^(::ffff:)?127\./.test(from.hostname);
   return {
-    EACCES: "a broadcast address needs `broadcast: true`; a route may also forbid it",
+    EACCES: "a broadcast address needs `broadcast: true`",
     EPERM: "a firewall of this machine forbids it",
     EAFNOSUPPORT: 'the socket is of the other family; one bound to "::" sends to both',
     EMSGSIZE: "the path takes no datagram of this size, and IP_MTU_DISCOVER forbids to split it",

@@ -1,7 +1,7 @@
 // What is told of a datagram besides data and sender: which options ask for it, and how it is read from what came.
 // The fields themselves: types.ts. Where control messages lie in their bytes: internal/cmsg_reader.ts.
 import { shown } from "../internal/argument.ts";
-import { type ControlReader, controlSpace, type Sought, sought } from "../internal/cmsg_reader.ts";
+import { type ControlReader, controlSpace, type Sought, sought, SoughtTable } from "../internal/cmsg_reader.ts";
 import { LAYOUT } from "../internal/layout.ts";
 import { isLinkScoped, writeInet } from "../internal/sockaddr.ts";
 import {
@@ -17,7 +17,7 @@ import {
   type SocketOption,
 } from "../options/mod.ts";
 import { addressIn } from "./address.ts";
-import type { DatagramField, DatagramMetadata } from "./types.ts";
+import type { DatagramField, DatagramMetadata, UdpAddress } from "./types.ts";
 
 type Family = "inet" | "inet6";
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -104,82 +104,96 @@ function message(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-const INFO: Sought = sought("IP_PKTINFO", LAYOUT.in_pktinfo.linux.size);
-const INFO6: Sought = sought("IPV6_PKTINFO", INFO_SIZE);
-const TTL: Sought = sought("IP_TTL", 4);
-const HOPS: Sought = sought("IPV6_HOPLIMIT", 4);
-const TOS: Sought = sought("IP_TOS", 1);
-const CLASS: Sought = sought("IPV6_TCLASS", 4);
-const TIME: Sought = sought("SCM_TIMESTAMPNS", LAYOUT.timespec.linux.size);
-const DROPS: Sought = sought("SO_RXQ_OVFL", 4);
+/** What is looked for; the places in this list are the numbers below. */
+const SOUGHT: readonly Sought[] = [
+  sought("IP_PKTINFO", LAYOUT.in_pktinfo.linux.size),
+  sought("IPV6_PKTINFO", INFO_SIZE),
+  sought("IP_TTL", 4),
+  sought("IPV6_HOPLIMIT", 4),
+  sought("IP_TOS", 1),
+  sought("IPV6_TCLASS", 4),
+  sought("SCM_TIMESTAMPNS", LAYOUT.timespec.linux.size),
+  sought("SO_RXQ_OVFL", 4),
+];
+const INFO = 0, INFO6 = 1, TTL = 2, HOPS = 3, TOS = 4, CLASS = 5, TIME = 6, DROPS = 7;
 
-/** A sockaddr of the address that a datagram was sent to, to look its object up by. */
-const local: Bytes = new Uint8Array(LAYOUT.sockaddr_in6.linux.size);
+let table: SoughtTable | undefined;
 
-/**
- * A field of a datagram.
- *
- * @param reader The bytes with its control messages, from `start` to `end`.
- * @param port The port of the socket, which no control message tells.
- */
-export function fieldOf<K extends DatagramField>(
-  reader: ControlReader,
-  start: number,
-  end: number,
-  field: K,
-  port: number,
-): DatagramMetadata[K] {
-  return read(reader, start, end, field, port) as DatagramMetadata[K];
-}
+/** The fields of datagrams whose control messages lie in some bytes; one datagram at a time. */
+export class FieldReader {
+  readonly #reader: ControlReader;
+  readonly #table: SoughtTable = table ??= new SoughtTable(SOUGHT);
+  readonly #found: Int32Array = new Int32Array(SOUGHT.length);
+  /** The last own address: few sockets have many. */
+  #local: UdpAddress | null = null;
+  readonly #localBytes: Bytes = new Uint8Array(LAYOUT.sockaddr_in6.linux.size);
+  readonly #bytes: Bytes = new Uint8Array(LAYOUT.sockaddr_in6.linux.size);
 
-function read(
-  reader: ControlReader,
-  start: number,
-  end: number,
-  field: DatagramField,
-  port: number,
-): DatagramMetadata[DatagramField] {
-  switch (field) {
-    case "localAddr": {
-      const info = reader.find(start, end, INFO);
-      if (info >= 0) return localAddress(reader, info, 4, port);
-      return localAddress(reader, there(reader.find(start, end, INFO6), field), 16, port);
-    }
-    case "interfaceIndex": {
-      const info = reader.find(start, end, INFO);
-      return info >= 0
-        ? reader.interfaceIndex(info, 4)
-        : reader.interfaceIndex(there(reader.find(start, end, INFO6), field), 16);
-    }
-    case "hopLimit":
-      return reader.byte(either(reader, start, end, TTL, HOPS, field));
-    case "dscp":
-      return reader.byte(either(reader, start, end, TOS, CLASS, field)) >>> 2;
-    case "ecn":
-      return reader.byte(either(reader, start, end, TOS, CLASS, field)) & 3;
-    case "timestamp":
-      return reader.nanoseconds(there(reader.find(start, end, TIME), field));
-    case "drops": {
-      // The kernel says nothing while there are none.
-      const at = reader.find(start, end, DROPS);
-      return at < 0 ? 0 : reader.uint(at);
+  constructor(reader: ControlReader) {
+    this.#reader = reader;
+  }
+
+  /** Turns to the datagram whose control messages lie from `start` to `end`. */
+  turnTo(start: number, end: number): void {
+    this.#table.walk(this.#reader, start, end);
+    this.#found.set(this.#table.found);
+  }
+
+  /** A field of it; `port` is that of the socket, which no control message tells. */
+  field<K extends DatagramField>(field: K, port: number): DatagramMetadata[K] {
+    return this.#field(field, port) as DatagramMetadata[K];
+  }
+
+  #field(field: DatagramField, port: number): DatagramMetadata[DatagramField] {
+    const found = this.#found;
+    const reader = this.#reader;
+    switch (field) {
+      case "localAddr":
+        return found[INFO]! >= 0
+          ? this.#localAddr(found[INFO]!, 4, port)
+          : this.#localAddr(this.#at(INFO6, field), 16, port);
+      case "interfaceIndex":
+        return found[INFO]! >= 0
+          ? reader.interfaceIndex(found[INFO]!, 4)
+          : reader.interfaceIndex(this.#at(INFO6, field), 16);
+      case "hopLimit":
+        return reader.byte(found[TTL]! >= 0 ? found[TTL]! : this.#at(HOPS, field));
+      case "dscp":
+        return reader.byte(found[TOS]! >= 0 ? found[TOS]! : this.#at(CLASS, field)) >>> 2;
+      case "ecn":
+        return reader.byte(found[TOS]! >= 0 ? found[TOS]! : this.#at(CLASS, field)) & 3;
+      case "timestamp":
+        return reader.nanoseconds(this.#at(TIME, field));
+      case "drops":
+        // The kernel says nothing while there are none.
+        return found[DROPS]! < 0 ? 0 : reader.uint(found[DROPS]!);
     }
   }
-}
 
-function localAddress(reader: ControlReader, info: number, width: 4 | 16, port: number): DatagramMetadata["localAddr"] {
-  const at = reader.address(info, width);
-  const ip = reader.bytes.subarray(at, at + width);
-  const scope = isLinkScoped(ip) ? reader.interfaceIndex(info, width) : 0;
-  return addressIn(local, 0, writeInet(local, 0, "linux", ip, port, scope));
-}
+  #at(place: number, field: string): number {
+    const at = this.#found[place]!;
+    if (at >= 0) return at;
+    throw new Error(`Cannot read ${field} of a datagram: the kernel did not tell it`);
+  }
 
-function either(reader: ControlReader, start: number, end: number, one: Sought, other: Sought, field: string): number {
-  const at = reader.find(start, end, one);
-  return at >= 0 ? at : there(reader.find(start, end, other), field);
-}
-
-function there(at: number, field: string): number {
-  if (at >= 0) return at;
-  throw new Error(`Cannot read ${field} of a datagram: the kernel did not tell it`);
+  #localAddr(info: number, width: 4 | 16, port: number): UdpAddress {
+    const { bytes } = this.#reader;
+    const at = this.#reader.address(info, width);
+    const last = this.#localBytes;
+    if (this.#local !== null && this.#local.port === port && this.#width === width) {
+      let same = 0;
+      while (same < width && last[same] === bytes[at + same]) same++;
+      if (same === width && (width === 4 || this.#scope === this.#reader.interfaceIndex(info, width))) {
+        return this.#local;
+      }
+    }
+    const ip = bytes.subarray(at, at + width);
+    last.set(ip);
+    this.#width = width;
+    this.#scope = this.#reader.interfaceIndex(info, width);
+    const length = writeInet(this.#bytes, 0, "linux", ip, port, isLinkScoped(ip) ? this.#scope : 0);
+    return this.#local = addressIn(this.#bytes, 0, length);
+  }
+  #width = 0;
+  #scope = 0;
 }

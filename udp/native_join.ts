@@ -57,6 +57,10 @@ function step(doing: string, call: () => unknown): Promise<void> {
     try {
       call();
     } catch (error) {
+      // The kernel has not seen an interface that could not be found.
+      if (error instanceof Deno.errors.NotFound && !("code" in error)) {
+        throw systemErrorOf(errnoNumber("ENODEV"), "setsockopt", doing, JOIN_REMEDIES);
+      }
       throw decorated(error, "setsockopt", doing, JOIN_REMEDIES);
     }
   });
