@@ -4,7 +4,7 @@ import { boolean, integer, object, port as portOf, shown, text } from "../intern
 import { decorated } from "../internal/deno_error.ts";
 import { lowestFree, note } from "../internal/descriptor.ts";
 import { failed, lastErrno, systemErrorOf } from "../internal/errno.ts";
-import { ffiGranted } from "../internal/ffi.ts";
+import { ffiGranted, notCapable } from "../internal/ffi.ts";
 import { lookUp, lookUpNow } from "../internal/getaddrinfo.ts";
 import { libc } from "../internal/libc.ts";
 import { libcIo } from "../internal/libc_io.ts";
@@ -263,6 +263,8 @@ function goesNative(plan: Plan): boolean {
   if (needed === undefined) return false;
   // Refuses, unless somebody is there to be asked and grants it.
   libc(`${plan.doing}: ${needed[1]}`);
+  // It may be open from a time when it was granted.
+  if (!ffiGranted()) throw notCapable(`${plan.doing}: ${needed[1]}`);
   return OS === "linux";
 }
 
