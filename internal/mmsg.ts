@@ -89,9 +89,13 @@ export interface ReceivePlan {
   readonly control: number;
 }
 
+/** Of most sockets. */
+const PLAIN: ReceivePlan = Object.freeze({ gro: false, control: 0 });
+
 /** What the socket must tell: bytes of control messages by what was asked for, and whether trains come merged. */
 export function receivePlan(gro: boolean, control: number): ReceivePlan {
-  return { gro, control: gro || control > 0 ? control + (gro ? controlSpace(4) : 0) + SPARE : 0 };
+  if (!gro && control === 0) return PLAIN;
+  return { gro, control: control + (gro ? controlSpace(4) : 0) + SPARE };
 }
 
 /** Where a batch wants its datagrams; the headers that lead there. */

@@ -53,6 +53,11 @@ function same(one: Bytes, at: number, other: Bytes, from: number, length: number
 
 // ---- From people ----
 
+/** Who can say what is being done, should it come to an error. */
+export interface Doing {
+  doing(): string;
+}
+
 /** Destinations that are remembered, the last ones. */
 const LAST = 8;
 const hostnames: string[] = [];
@@ -86,7 +91,7 @@ export function destinationOf(remoteAddr: unknown, doing: string): { addr: UdpAd
  * The sockaddr of a destination, for a socket of a family. An IPv6 address is one on an IPv4 socket too: the kernel says
  * what it says to it. The bytes are remembered and belong to this file: nobody may write to them.
  */
-export function encodedDestination(family: "inet" | "inet6", remoteAddr: unknown, doing: () => string): Bytes {
+export function encodedDestination(family: "inet" | "inet6", remoteAddr: unknown, who: Doing): Bytes {
   if (typeof remoteAddr === "object" && remoteAddr !== null) {
     const { hostname, port, flowInfo } = remoteAddr as { hostname?: unknown; port?: unknown; flowInfo?: unknown };
     if (flowInfo === undefined) {
@@ -95,7 +100,7 @@ export function encodedDestination(family: "inet" | "inet6", remoteAddr: unknown
       }
     }
   }
-  return encode(family, remoteAddr, doing());
+  return encode(family, remoteAddr, who.doing());
 }
 
 function encode(family: "inet" | "inet6", remoteAddr: unknown, doing: string): Bytes {

@@ -41,6 +41,17 @@ export interface Sender extends ControlSender {
   readonly connected: boolean;
 }
 
+/** What is laid out for sending. */
+interface LaidOut {
+  readonly start: number;
+  readonly end: number;
+  /** The datagram behind the last. */
+  readonly behind: number;
+  readonly trains: Trains;
+  readonly connected: boolean;
+  readonly family: "inet" | "inet6";
+}
+
 /** What the engines do with a batch; none of it is for users. */
 export interface BatchAccess {
   /** Takes it for a call; throws when another call has it. */
@@ -129,7 +140,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
   /** Filled: what the datagrams of a run share. */
   readonly #settings: RunSettings[] = [];
   /** What is laid out for sending; anything but a send makes it void. */
-  #laidOut: { start: number; end: number; behind: number; sender: Sender; trains: Trains } | null = null;
+  #laidOut: LaidOut | null = null;
 
   static {
     access = {
@@ -526,7 +537,8 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
   #layOut(start: number, end: number, sender: Sender, trains: Trains, doing: string): number {
     const last = this.#laidOut;
     if (
-      last !== null && last.start === start && last.end === end && last.sender === sender && last.trains === trains
+      last !== null && last.start === start && last.end === end && last.trains === trains &&
+      last.connected === sender.connected && last.family === sender.family
     ) return last.behind;
     let most = 0;
     const controls: (Bytes | null)[] = [];
@@ -550,14 +562,16 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
       most,
     );
     // A half of the traffic class is completed by that of the socket, which may change.
-    this.#laidOut = most > 0 ? null : { start, end, behind, sender, trains };
+    this.#laidOut = most > 0
+      ? null
+      : { start, end, behind, trains, connected: sender.connected, family: sender.family };
     return behind;
   }
 
   #address(run: number): Bytes | null {
     if (!this.#received) return this.#settings[run]!.address;
     // What came by a socket of Deno's has an address in words alone.
-    if (!this.#byMessages) return encodedDestination("inet", this.#senders[run], () => "Cannot send a batch");
+    if (!this.#byMessages) return encodedDestination("inet", this.#senders[run], SENDING);
     const at = this.#arena.sender(this.#messages[run]!);
     return this.#arena.reader.bytes.subarray(at, at + this.#arena.senderLength(this.#messages[run]!));
   }
@@ -571,5 +585,6 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
   }
 }
 
+const SENDING = { doing: () => "Cannot send a batch" };
 const NO_SETTINGS: Omit<OutgoingDatagram, "data"> = {};
 const NO_FIELDS: readonly DatagramField[] = [];

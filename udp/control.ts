@@ -38,7 +38,7 @@ export function settingsOf(settings: Settings, doing: string): RunSettings {
     `${doing}: the settings`,
     "an object",
   ) as Settings;
-  const address = remoteAddr === undefined ? null : encodedDestination("inet", remoteAddr, () => doing);
+  const address = remoteAddr === undefined ? null : encodedDestination("inet", remoteAddr, { doing: () => doing });
   const source = localAddr === undefined
     ? undefined
     : text(object(localAddr, `${doing}: localAddr`, "{ hostname }").hostname, `${doing}: localAddr.hostname`, LITERAL);

@@ -104,7 +104,8 @@ export function sendRemedies(from: UdpAddress, to: UdpAddress | null): Remedies 
     ENETUNREACH: everyone
       ? "255.255.255.255 goes out by the default route, and there is none: send to the broadcast address of an interface, " +
         "which networkInterfaces() tells, or tie the socket to one with SO_BINDTODEVICE"
-      : "there is no route to this address from the address the socket is bound to",
+      : "there is no route to this address from the address the socket is bound to; a source address must be one of this " +
+        "machine",
   };
 }
 

@@ -6,7 +6,7 @@ import { constant } from "../internal/constants.ts";
 import { addressOf as kernelAddressOf, REFUSED } from "../internal/descriptor.ts";
 import { type ErrnoName, errnoNumber, failed, failedWith, lastErrno, systemErrorOf } from "../internal/errno.ts";
 import { type LibcIo, libcIo } from "../internal/libc_io.ts";
-import { DATAGRAM_MAX, receivePlan, type Trains } from "../internal/mmsg.ts";
+import { DATAGRAM_MAX, type ReceivePlan, receivePlan, type Trains } from "../internal/mmsg.ts";
 import { receiveMessage, sendMessage } from "../internal/msghdr.ts";
 import { checkDestination, checkNet, isGranted } from "../internal/permission.ts";
 import { LOOK, nobodyWaits, READABLE, SHORT, turn, WRITABLE } from "../internal/reactor.ts";
@@ -114,16 +114,19 @@ function isReport(errno: number): boolean {
 }
 
 /** A socket of our own. */
-export class NativeEngine implements Engine {
+export class NativeEngine implements Engine, Receiver, Sender {
   readonly socket: Socket<Family>;
   /** Who has this engine, as those who poll know it. */
   owner: object | null = null;
   readonly #io: LibcIo = libcIo("Cannot use a UDP socket");
-  readonly #family: Family;
-  readonly #gro: boolean;
+  readonly family: Family;
+  readonly fields: readonly DatagramField[];
+  readonly plan: ReceivePlan;
+  /** The port; as of bind, connect and disconnect. */
+  port: number;
+  /** The peer, when connected by this object. */
+  peer: Bytes | null = null;
   readonly #look: number | undefined;
-  #receiver: Receiver;
-  #sender: Sender;
   #addr: UdpAddress;
   /** Trains as far as they go here; null before anybody asked. */
   #trains: Trains | null = null;
@@ -138,14 +141,14 @@ export class NativeEngine implements Engine {
 
   constructor(socket: Socket<Family>, { family, fields, gro, spin }: NativeOptions) {
     this.socket = socket;
-    this.#family = family;
-    this.#gro = gro;
+    this.family = family;
+    this.fields = fields;
+    this.plan = receivePlan(gro, spaceOf(fields));
     this.#look = spin === "adaptive" ? undefined : spin / 1000;
     if (this.#look !== undefined) setLook(socket as Socket, this.#look);
     Object.assign(socket, { [REFUSED]: GLUES });
     this.#addr = this.#ownAddress();
-    this.#receiver = { plan: receivePlan(gro, spaceOf(fields)), fields, port: this.#addr.port };
-    this.#sender = this.#senderOf(null);
+    this.port = this.#addr.port;
   }
 
   get closed(): boolean {
@@ -167,7 +170,7 @@ export class NativeEngine implements Engine {
   }
 
   get capabilities(): UdpCapabilities {
-    return this.#capabilities ??= new NativeCapabilities(this, this.#gro);
+    return this.#capabilities ??= new NativeCapabilities(this);
   }
 
   /** Datagrams that one send can be split into; asked of the kernel once. */
@@ -184,13 +187,16 @@ export class NativeEngine implements Engine {
     return Object.freeze({ ...own, transport: "udp" });
   }
 
-  #senderOf(peer: Bytes | null): Sender {
-    return {
-      family: this.#family,
-      connected: peer !== null,
-      peer,
-      trafficClass: (ipv4) => (ipv4 ? IP_TOS : IPV6_TCLASS).get(this.socket),
-    };
+  get connected(): boolean {
+    return this.peer !== null;
+  }
+
+  trafficClass(ipv4: boolean): number {
+    return (ipv4 ? IP_TOS : IPV6_TCLASS).get(this.socket);
+  }
+
+  doing(): string {
+    return `Cannot send on ${this.#name()}`;
   }
 
   #trainsNow(): Trains {
@@ -214,7 +220,7 @@ export class NativeEngine implements Engine {
   tryReceive(buffer?: Uint8Array): Received | null {
     const fd = this.#open("receive on");
     if (buffer !== undefined) this.#check(buffer);
-    if (this.#gro) return this.#fromTrain(fd, buffer);
+    if (this.plan.gro) return this.#fromTrain(fd, buffer);
     const into = buffer === undefined ? room : buffer;
     for (;;) {
       const result = this.#io.recvfrom(fd, into, TRUNC, name, nameLength);
@@ -319,7 +325,7 @@ export class NativeEngine implements Engine {
     const train = this.#train ??= new DatagramBatch({ byteLength: DATAGRAM_MAX });
     if (this.#next < train.length) return train;
     for (;;) {
-      const count = access.receive(train, this.#io, fd, this.#receiver, `Cannot receive on ${this.#name()}`);
+      const count = access.receive(train, this.#io, fd, this, `Cannot receive on ${this.#name()}`);
       this.#next = 0;
       if (!failed(count)) return train;
       train.clear();
@@ -377,8 +383,8 @@ export class NativeEngine implements Engine {
   }
 
   #message(fd: number, buffer: Bytes | undefined, doing: string): Datagram<DatagramField> | null {
-    if (this.#gro) return this.#messageFromTrain(fd, buffer);
-    const { fields, plan, port } = this.#receiver;
+    if (this.plan.gro) return this.#messageFromTrain(fd, buffer);
+    const { fields, plan, port } = this;
     const into = buffer ?? room;
     for (;;) {
       const raw = receiveMessage(this.#io, fd, [into], true, plan.control, TRUNC);
@@ -409,7 +415,7 @@ export class NativeEngine implements Engine {
     const data = train.data(i);
     const held = buffer === undefined ? data.slice() : buffer.subarray(0, Math.min(data.byteLength, buffer.byteLength));
     if (buffer !== undefined) held.set(data.subarray(0, held.byteLength));
-    const { fields } = this.#receiver;
+    const { fields } = this;
     const got = datagramOf(held, train.remoteAddr(i), data.byteLength, fields, (field) => train.metadata(i, field));
     this.#given(train);
     return got;
@@ -454,7 +460,7 @@ export class NativeEngine implements Engine {
       return batch.length;
     }
     for (;;) {
-      const count = access.receive(batch, this.#io, fd, this.#receiver, doing);
+      const count = access.receive(batch, this.#io, fd, this, doing);
       if (!failed(count)) return batch.length;
       if (this.#blocked("recvmmsg", fd)) return 0;
     }
@@ -491,18 +497,16 @@ export class NativeEngine implements Engine {
   #to(fd: number, remoteAddr: unknown): Bytes | null {
     if (remoteAddr === undefined) {
       // It may have been connected by way of `socket`.
-      if (this.#sender.connected || kernelAddressOf(fd, "remote") !== null) return null;
+      if (this.peer !== null || kernelAddressOf(fd, "remote") !== null) return null;
       throw new TypeError(`Cannot send on ${this.#name()}: the socket has no peer, so remoteAddr must be given`);
     }
-    if (this.#sender.connected) {
+    if (this.peer !== null) {
       throw new TypeError(`Cannot send on ${this.#name()}: the socket has a peer, so remoteAddr must be left out`);
     }
-    const to = encodedDestination(this.#family, remoteAddr, this.#sending);
+    const to = encodedDestination(this.family, remoteAddr, this);
     if (!isGranted(to)) this.#ask(to, true);
     return to;
   }
-
-  readonly #sending = () => `Cannot send on ${this.#name()}`;
 
   #ask(to: Bytes, mayAsk: boolean): void {
     const { hostname, port } = readSockaddr(to, "linux") as InetAddress;
@@ -538,7 +542,7 @@ export class NativeEngine implements Engine {
     remoteAddr: UdpDestination | Deno.Addr | undefined,
     options: WaitOptions | undefined,
   ): Promise<number> {
-    const signal = options === undefined ? undefined : signalOf(options, this.#sending());
+    const signal = options === undefined ? undefined : signalOf(options, this.doing());
     for (let since = 0;;) {
       try {
         const sent = this.trySend(data, remoteAddr as UdpDestination);
@@ -562,7 +566,7 @@ export class NativeEngine implements Engine {
   }
 
   async sendMessage(datagram: OutgoingDatagram, options?: WaitOptions): Promise<number> {
-    const doing = this.#sending();
+    const doing = this.doing();
     const { data, segmentSize, ...settings } = object(datagram, doing);
     const signal = signalOf(options, doing);
     if (segmentSize !== undefined) {
@@ -577,7 +581,7 @@ export class NativeEngine implements Engine {
     for (let since = 0;;) {
       const fd = this.#open("send on");
       const to = this.#to(fd, settings.remoteAddr);
-      const control = controlOf(run, this.#sender, doing);
+      const control = controlOf(run, this, doing);
       try {
         const sent = this.#sendNow(fd, views, to, control, doing);
         if (sent !== null) {
@@ -617,7 +621,7 @@ export class NativeEngine implements Engine {
   }
 
   async reply(to: Datagram<"localAddr">, data: Uint8Array): Promise<number> {
-    const doing = this.#sending();
+    const doing = this.doing();
     const { localAddr, remoteAddr, interfaceIndex } = to as Partial<Datagram<"localAddr" | "interfaceIndex">>;
     if (localAddr === undefined) {
       throw new TypeError(
@@ -626,7 +630,7 @@ export class NativeEngine implements Engine {
     }
     const message: OutgoingDatagram = {
       data,
-      ...(this.#sender.connected || remoteAddr === undefined ? {} : { remoteAddr }),
+      ...(this.peer !== null || remoteAddr === undefined ? {} : { remoteAddr }),
       ...(interfaceIndex !== undefined && interfaceIndex > 0 ? { interfaceIndex } : {}),
     };
     const ip = parseIp(localAddr.hostname);
@@ -637,7 +641,7 @@ export class NativeEngine implements Engine {
       return await this.sendMessage({ ...message, localAddr });
     } catch (error) {
       // The broadcast address of a network looks like any other.
-      if ((error as { code?: unknown }).code !== "EINVAL") throw error;
+      if (!["EINVAL", "ENETUNREACH", "EADDRNOTAVAIL"].includes(String((error as { code?: unknown }).code))) throw error;
       return await this.sendMessage(message);
     }
   }
@@ -646,7 +650,7 @@ export class NativeEngine implements Engine {
     batch: DatagramBatch | readonly OutgoingDatagram[],
     options?: WaitOptions & Part,
   ): Promise<number> {
-    const doing = this.#sending();
+    const doing = this.doing();
     if (Array.isArray(batch)) return await this.#sendAll(batch, options, doing);
     const one = batch as DatagramBatch;
     const signal = signalOf(options, doing);
@@ -709,7 +713,7 @@ export class NativeEngine implements Engine {
   }
 
   trySendBatch(batch: DatagramBatch, options?: Part): number | null {
-    const doing = this.#sending();
+    const doing = this.doing();
     access.take(batch, doing);
     let sent = 0;
     try {
@@ -729,7 +733,7 @@ export class NativeEngine implements Engine {
   /** Checks that each destination may be sent to; nobody is asked in the midst of a batch. */
   #allow(batch: DatagramBatch, start: number, end: number, doing: string): void {
     this.#open("send on");
-    if (this.#sender.connected) return;
+    if (this.peer !== null) return;
     for (const to of access.destinations(batch, start, end)) {
       if (to === null) throw new TypeError(`${doing}: the socket has no peer, so each datagram must have a remoteAddr`);
       if (!isGranted(to)) this.#ask(to, false);
@@ -754,7 +758,7 @@ export class NativeEngine implements Engine {
     let trial: Trains | null = null;
     while (at < end) {
       const trains: Trains = trial ?? this.#trainsNow();
-      access.layOut(batch, at, end, this.#sender, trains, doing);
+      access.layOut(batch, at, end, this, trains, doing);
       const laid = access.laid(batch);
       for (let message = 0, repeats = 0; message < laid;) {
         const fd = this.#open("send on");
@@ -786,7 +790,7 @@ export class NativeEngine implements Engine {
   }
 
   #batchError(batch: DatagramBatch, at: number, errno: number): Error {
-    const to = this.#sender.connected ? null : [...access.destinations(batch, at, at + 1)][0] ?? null;
+    const to = this.peer !== null ? null : [...access.destinations(batch, at, at + 1)][0] ?? null;
     const error = this.#sendError(errno, "sendmmsg", batch.byteLength(at), to);
     error.message = `${error.message} (datagram ${at} of the batch)`;
     return error;
@@ -797,7 +801,7 @@ export class NativeEngine implements Engine {
   connect(remoteAddr: UdpDestination): void {
     const fd = this.#open("connect");
     const doing = `Cannot connect ${this.#name()}`;
-    const to = encodedDestination(this.#family, remoteAddr, () => doing);
+    const to = encodedDestination(this.family, remoteAddr, { doing: () => doing });
     const { hostname, port } = readSockaddr(to, "linux") as InetAddress;
     checkNet(unmapped(to) ?? hostname, port, doing);
     this.connectTo(fd, to, `${doing} to ${showAddress(addressIn(to, 0, to.byteLength))}`);
@@ -819,15 +823,15 @@ export class NativeEngine implements Engine {
     const after = this.#ownAddress();
     if (after.port === 0) {
       // A port of the kernel's choice goes with the peer: it is taken again.
-      const own = encodeAddress(this.#family, { hostname: after.hostname, port: before.port }, doing, "linux");
+      const own = encodeAddress(this.family, { hostname: after.hostname, port: before.port }, doing, "linux");
       if (failed(this.#io.bind(fd, own))) throw systemErrorOf(lastErrno(), "bind", doing);
     }
     this.#moved(null);
   }
 
   #moved(peer: Bytes | null): void {
-    this.#sender = this.#senderOf(peer);
-    this.#receiver = { ...this.#receiver, port: this.addr.port };
+    this.peer = peer;
+    this.port = this.addr.port;
   }
 
   async joinMulticastV4(address: string, networkInterface: string): Promise<Deno.MulticastV4Membership> {
@@ -918,9 +922,9 @@ class NativeCapabilities implements UdpCapabilities {
   readonly metadata: readonly DatagramField[] = FIELDS;
   readonly #engine: NativeEngine;
 
-  constructor(engine: NativeEngine, gro: boolean) {
+  constructor(engine: NativeEngine) {
     this.#engine = engine;
-    this.gro = gro;
+    this.gro = engine.plan.gro;
   }
 
   get maxSegments(): number {

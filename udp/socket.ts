@@ -72,7 +72,9 @@ export function wrapEngine<F extends DatagramField>(engine: Engine, signal: Abor
  */
 export class UdpSocket<F extends DatagramField = never> implements Deno.DatagramConn, HasDescriptor, Disposable {
   /** It would glue datagrams together, and cut those that do not fit. */
-  readonly [REFUSED]: Readonly<Record<string, string>> = GLUES;
+  get [REFUSED](): Readonly<Record<string, string>> {
+    return GLUES;
+  }
   readonly #engine: Engine;
   readonly #signal: AbortSignal | undefined;
   readonly #abort: (() => void) | undefined;
@@ -288,7 +290,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * @param datagram What to send. With `segmentSize` it is split, by the kernel where that is possible.
    * @param options A signal that ends the wait.
    * @returns The number of bytes sent, all of them.
-   * @throws {SystemError} As of `send()`; also "EINVAL", when `localAddr` is no address of this machine.
+   * @throws {SystemError} As of `send()`; also "EINVAL" or "ENETUNREACH", when `localAddr` is no address of this machine.
    *
    * @example From a chosen address
    * ```ts

@@ -388,8 +388,8 @@ test("bindUdp() without --unstable-net names the flag", OTHER_PROGRAM, async () 
   const output = await runWith(["--allow-net"], `try { udp.bindUdp(); } catch (error) { say(error) }`);
   assertEquals(
     output,
-    "NotSupported: Cannot bind udp 0.0.0.0:0: Deno has no listenDatagram here, run again with the --unstable-net flag, " +
-      'or with "unstable": ["net"] in deno.json',
+    "NotSupported: Cannot bind udp 0.0.0.0:0: Deno has no listenDatagram here, run again with the --allow-ffi flag, " +
+      'or with --unstable-net or "unstable": ["net"] in deno.json',
   );
 });
 
