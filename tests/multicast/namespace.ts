@@ -51,6 +51,11 @@ export class Namespace {
     return start("ip", ["netns", "exec", this.#name, command, ...args]);
   }
 
+  /** Runs tc(8) in it. */
+  async tc(...args: string[]): Promise<void> {
+    await command("tc", "-n", this.#name, ...args);
+  }
+
   /** Starts lines that use the library; see `script`. */
   start(code: string): Program {
     return start(
