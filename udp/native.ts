@@ -102,6 +102,10 @@ const OLD_SEGMENTS = 64;
 /** Sending with the queue of the interface full cannot be waited for: it is tried again. */
 const QUEUE_RETRY = 1;
 
+/** The beginnings of messages of wrong arguments; to name the socket takes longer than most calls. */
+const RECEIVING = "Cannot receive on a UDP socket";
+const SENDING = "Cannot send on a UDP socket";
+
 const SINGLE: Trains = Object.freeze({ segments: 1, bytes: 0 });
 
 /** What was received into the room, in memory of its own; this way is quicker than slice(). */
@@ -276,7 +280,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   async #receiveLater(buffer: Uint8Array | undefined, options: WaitOptions | undefined): Promise<Received> {
-    const signal = options === undefined ? undefined : signalOf(options, `Cannot receive on ${this.#name()}`);
+    const signal = options === undefined ? undefined : signalOf(options, RECEIVING);
     let since = 0;
     // Those who wait are first.
     let mine = this.#waiting === 0;
@@ -325,7 +329,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const train = this.#train ??= new DatagramBatch({ byteLength: DATAGRAM_MAX });
     if (this.#next < train.length) return train;
     for (;;) {
-      const count = access.receive(train, this.#io, fd, this, `Cannot receive on ${this.#name()}`);
+      const count = access.receive(train, this.#io, fd, this, RECEIVING);
       this.#next = 0;
       if (!failed(count)) return train;
       train.clear();
@@ -358,15 +362,14 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   async receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
-    const doing = `Cannot receive on ${this.#name()}`;
-    const signal = signalOf(options, doing);
+    const signal = signalOf(options, RECEIVING);
     const buffer = options?.buffer;
     let since = 0;
     let mine = this.#waiting === 0;
     for (;;) {
       const fd = this.#open("receive on");
       if (buffer !== undefined) this.#check(buffer);
-      const got = mine ? this.#message(fd, buffer, doing) : null;
+      const got = mine ? this.#message(fd, buffer) : null;
       if (got !== null) {
         const others = turn();
         if (others !== null) await others;
@@ -382,7 +385,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
   }
 
-  #message(fd: number, buffer: Bytes | undefined, doing: string): Datagram<DatagramField> | null {
+  #message(fd: number, buffer: Bytes | undefined): Datagram<DatagramField> | null {
     if (this.plan.gro) return this.#messageFromTrain(fd, buffer);
     const { fields, plan, port } = this;
     const into = buffer ?? room;
@@ -394,7 +397,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       }
       if (fields.length > 0 && (raw.flags & CONTROL_TRUNC) !== 0) {
         throw new Error(
-          `${doing}: the control messages were cut (MSG_CTRUNC), and with them what was asked for at bind`,
+          `${RECEIVING}: the control messages were cut (MSG_CTRUNC), and with them what was asked for at bind`,
         );
       }
       const { byteLength } = raw;
@@ -422,12 +425,11 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   async receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
-    const doing = `Cannot receive on ${this.#name()}`;
-    const signal = signalOf(options, doing);
-    access.take(batch, doing);
+    const signal = signalOf(options, RECEIVING);
+    access.take(batch, RECEIVING);
     try {
       for (let since = 0;;) {
-        const count = this.#batch(batch, doing);
+        const count = this.#batch(batch);
         if (count > 0) {
           const others = turn();
           if (others !== null) await others;
@@ -441,17 +443,16 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   tryReceiveBatch(batch: DatagramBatch): number | null {
-    const doing = "Cannot receive into a batch";
-    access.take(batch, doing);
+    access.take(batch, RECEIVING);
     try {
-      return this.#batch(batch, doing) || null;
+      return this.#batch(batch) || null;
     } finally {
       access.give(batch);
     }
   }
 
   /** How many datagrams came; 0 when there are none. */
-  #batch(batch: DatagramBatch, doing: string): number {
+  #batch(batch: DatagramBatch): number {
     const fd = this.#open("receive on");
     if (this.left) {
       access.takeOver(batch, this.#train!, this.#next);
@@ -460,7 +461,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       return batch.length;
     }
     for (;;) {
-      const count = access.receive(batch, this.#io, fd, this, doing);
+      const count = access.receive(batch, this.#io, fd, this, RECEIVING);
       if (!failed(count)) return batch.length;
       if (this.#blocked("recvmmsg", fd)) return 0;
     }
@@ -542,7 +543,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     remoteAddr: UdpDestination | Deno.Addr | undefined,
     options: WaitOptions | undefined,
   ): Promise<number> {
-    const signal = options === undefined ? undefined : signalOf(options, this.doing());
+    const signal = options === undefined ? undefined : signalOf(options, SENDING);
     for (let since = 0;;) {
       try {
         const sent = this.trySend(data, remoteAddr as UdpDestination);
@@ -566,7 +567,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   async sendMessage(datagram: OutgoingDatagram, options?: WaitOptions): Promise<number> {
-    const doing = this.doing();
+    const doing = SENDING;
     const { data, segmentSize, ...settings } = object(datagram, doing);
     const signal = signalOf(options, doing);
     if (segmentSize !== undefined) {
@@ -621,11 +622,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   async reply(to: Datagram<"localAddr">, data: Uint8Array): Promise<number> {
-    const doing = this.doing();
     const { localAddr, remoteAddr, interfaceIndex } = to as Partial<Datagram<"localAddr" | "interfaceIndex">>;
     if (localAddr === undefined) {
       throw new TypeError(
-        `${doing}: the datagram to answer has no localAddr, it must be asked for in bindUdp by metadata: ["localAddr"]`,
+        `${SENDING}: the datagram to answer has no localAddr, it must be asked for in bindUdp by metadata: ["localAddr"]`,
       );
     }
     const message: OutgoingDatagram = {
@@ -650,21 +650,20 @@ export class NativeEngine implements Engine, Receiver, Sender {
     batch: DatagramBatch | readonly OutgoingDatagram[],
     options?: WaitOptions & Part,
   ): Promise<number> {
-    const doing = this.doing();
-    if (Array.isArray(batch)) return await this.#sendAll(batch, options, doing);
+    if (Array.isArray(batch)) return await this.#sendAll(batch, options);
     const one = batch as DatagramBatch;
-    const signal = signalOf(options, doing);
-    access.take(one, doing);
+    const signal = signalOf(options, SENDING);
+    access.take(one, SENDING);
     let at = 0;
     let begin = 0;
     try {
-      const { start, end } = partOf(options, one.length, doing);
+      const { start, end } = partOf(options, one.length, SENDING);
       at = begin = start;
       access.sent(one, 0);
-      this.#allow(one, start, end, doing);
+      this.#allow(one, start, end);
       for (let since = 0; at < end;) {
         const before = at;
-        const blocked = this.#push(one, at, end, doing, (position) => {
+        const blocked = this.#push(one, at, end, (position) => {
           at = position;
           access.sent(one, position - start);
         });
@@ -687,9 +686,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
   async #sendAll(
     datagrams: readonly OutgoingDatagram[],
     options: (WaitOptions & Part) | undefined,
-    doing: string,
   ): Promise<number> {
-    const { start, end } = partOf(options, datagrams.length, doing);
+    const { start, end } = partOf(options, datagrams.length, SENDING);
     let sent = 0;
     let batch: DatagramBatch | null = null;
     try {
@@ -698,9 +696,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
         batch.clear();
         for (; i < end; i++) {
           const { data, ...settings } = datagrams[i]!;
-          if (batch.add(whole(data, doing), settings)) continue;
+          if (batch.add(whole(data, SENDING), settings)) continue;
           if (batch.length > 0) break;
-          throw new RangeError(`${doing}: datagram ${i} is larger than a batch, it must have at most 4 MiB`);
+          throw new RangeError(`${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB`);
         }
         await this.sendBatch(batch, options?.signal && { signal: options.signal });
         sent += batch.length;
@@ -713,15 +711,14 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   trySendBatch(batch: DatagramBatch, options?: Part): number | null {
-    const doing = this.doing();
-    access.take(batch, doing);
+    access.take(batch, SENDING);
     let sent = 0;
     try {
-      const { start, end } = partOf(options, batch.length, doing);
+      const { start, end } = partOf(options, batch.length, SENDING);
       access.sent(batch, 0);
       if (start === end) return 0;
-      this.#allow(batch, start, end, doing);
-      this.#push(batch, start, end, doing, (position) => access.sent(batch, sent = position - start));
+      this.#allow(batch, start, end);
+      this.#push(batch, start, end, (position) => access.sent(batch, sent = position - start));
       return sent === 0 ? null : sent;
     } catch (error) {
       throw error instanceof Error ? Object.assign(error, { sent }) : error;
@@ -731,11 +728,13 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   /** Checks that each destination may be sent to; nobody is asked in the midst of a batch. */
-  #allow(batch: DatagramBatch, start: number, end: number, doing: string): void {
+  #allow(batch: DatagramBatch, start: number, end: number): void {
     this.#open("send on");
     if (this.peer !== null) return;
     for (const to of access.destinations(batch, start, end)) {
-      if (to === null) throw new TypeError(`${doing}: the socket has no peer, so each datagram must have a remoteAddr`);
+      if (to === null) {
+        throw new TypeError(`${SENDING}: the socket has no peer, so each datagram must have a remoteAddr`);
+      }
       if (!isGranted(to)) this.#ask(to, false);
     }
   }
@@ -750,7 +749,6 @@ export class NativeEngine implements Engine, Receiver, Sender {
     batch: DatagramBatch,
     start: number,
     end: number,
-    doing: string,
     came: (position: number) => void,
   ): "blocked" | "full" | null {
     let at = start;
@@ -758,7 +756,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     let trial: Trains | null = null;
     while (at < end) {
       const trains: Trains = trial ?? this.#trainsNow();
-      access.layOut(batch, at, end, this, trains, doing);
+      access.layOut(batch, at, end, this, trains, SENDING);
       const laid = access.laid(batch);
       for (let message = 0, repeats = 0; message < laid;) {
         const fd = this.#open("send on");
