@@ -9,7 +9,7 @@ import { showAddress } from "../internal/sockaddr.ts";
 import { SO_RCVBUF, SO_SNDBUF, type SocketLike } from "../options/mod.ts";
 import type { WaitOptions } from "../socket/waits.ts";
 import { addressOf, destinationOf } from "./address.ts";
-import { access, DatagramBatch } from "./batch.ts";
+import { access, type DatagramBatch } from "./batch.ts";
 import { joinV4, joinV6 } from "./deno_join.ts";
 import {
   detached,

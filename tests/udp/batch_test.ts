@@ -590,7 +590,7 @@ test("a batch loop allocates nothing for each datagram", OTHER_PROGRAM, async ()
 test("what one socket sends in trains, a socket of C without gro receives as separate datagrams", {
   ...NATIVE,
   run: ["python3"],
-}, async () => {
+}, () => {
   using sender = bind();
   using receiver = Socket.open("inet", "dgram");
   receiver.bind({ hostname: LOCAL, port: 0 });
