@@ -237,11 +237,13 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   static {
     make = (found, family, type) => new Socket(found, family, type);
     fdOf = (socket) => socket.#fd;
-    ready = (socket, interest, signal, verb, began) => {
-      if (interest === READABLE && socket.#deaf) {
-        return Promise.reject(socket.#error("recvfrom", verb, DEAF, errnoNumber("ESHUTDOWN")));
-      }
-      return socket.#ready(interest, interest === READABLE ? "receive" : "send", signal, verb, began);
+    ready = async (socket, interest, signal, verb, began) => {
+      const since = began || now();
+      if (interest === READABLE) socket.#refuseDeaf("recvfrom");
+      socket.#heard(
+        await socket.#ready(interest, interest === READABLE ? "receive" : "send", signal, verb, since),
+      );
+      return since;
     };
     leaveAbove = (socket, left) => {
       socket.#leftAbove = left;
