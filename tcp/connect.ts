@@ -3,6 +3,7 @@
 import { integer, object, prefixed, text } from "../internal/argument.ts";
 import { decorated, showPlace } from "../internal/deno_error.ts";
 import { lowestFree, note } from "../internal/descriptor.ts";
+import { LONGEST } from "../socket/waits.ts";
 import type { TcpOptions } from "./settings.ts";
 import { applyToConn, checkSignal, openFor, type Step, stepsOf } from "./steps.ts";
 
@@ -24,9 +25,6 @@ export interface ConnectTcpOptions extends TcpOptions {
   /** Milliseconds for the attempt, the lookup of the name and all addresses together; 1 to 2,147,483,647. */
   timeout?: number;
 }
-
-/** The longest time that a timer takes; above, it fires at once. */
-const LONGEST = 0x7fff_ffff;
 
 const REMEDIES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there, or a firewall refuses",

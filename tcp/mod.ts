@@ -31,5 +31,6 @@
 export { connectTcp, type ConnectTcpOptions } from "./connect.ts";
 export { listenTcp, type ListenTcpOptions, type TcpListener } from "./listen.ts";
 export type { KeepAlive, TcpOptions, TcpSettings } from "./settings.ts";
+export { type ConnTimeouts, type TimedConn, withTimeouts } from "./timeouts.ts";
 export { tuneTcp } from "./tune.ts";
 export { DESCRIPTOR, type HasDescriptor, type OptionSetting, type SocketLike } from "../options/mod.ts";
