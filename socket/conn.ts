@@ -8,7 +8,7 @@ import { refuseResource } from "../internal/runtime.ts";
 import type { SocketAddress } from "./address.ts";
 import { ByteConn, Queue } from "./byte_conn.ts";
 import { LEFT } from "./left.ts";
-import { handOver, moved, type Socket } from "./socket.ts";
+import { eachOf, handOver, moved, type Socket } from "./socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -153,8 +153,8 @@ class StreamListener implements Deno.Listener, HasDescriptor {
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
     try {
-      // Of the socket: it waits a while where no descriptor is left.
-      for await (const accepted of this.#socket) yield connection(accepted);
+      // It waits a while where no descriptor is left. By accept() of the object, which others may have replaced.
+      yield* eachOf(this.#socket, () => this.accept());
     } finally {
       this[Symbol.dispose]();
     }
@@ -217,6 +217,11 @@ function checkConnected(socket: Socket, doing: string, listening: string): void 
 export function connOf(socket: Socket): Deno.Conn {
   checkConnected(socket, "Cannot make a Deno.Conn", "use asListener()");
   return connection(moved(socket));
+}
+
+/** The same of a TCP stream whose peer is known and may not be there yet: with fast open the first write connects. */
+export function connTo(socket: Socket, remoteAddr: SocketAddress): Deno.TcpConn {
+  return new TcpStreamConn(moved(socket), remoteAddr);
 }
 
 /** A listening stream as Deno has it; the socket is closed from then on, its descriptor lives in the listener. */

@@ -34,7 +34,7 @@ import {
   wakeWaiters,
   WRITABLE,
 } from "../internal/reactor.ts";
-import { FAMILIES, fillPort, isUnbound, readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
+import { encodeAddress, FAMILIES, fillPort, isUnbound, readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
 import type { AddressInput, Family, PacketAddress, Protocol, SocketAddress, SocketType } from "./address.ts";
 import {
   bindRemedies,
@@ -157,6 +157,12 @@ export let ready: (
 /** Says whether there are datagrams that were taken from a socket and given to nobody yet; those who wait look again. */
 export let leaveAbove: (socket: Socket, left: boolean) => void;
 
+/** Its addresses are checked by the caller: those that a name was resolved to need not be granted, as the name is. */
+export let trust: (socket: Socket) => void;
+
+/** Accepts by a call that may do more than accept(), until the socket is closed; see {@linkcode Socket}'s iteration. */
+export let eachOf: <T>(socket: Socket, accept: () => Promise<T>) => AsyncIterableIterator<T>;
+
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
 
@@ -226,6 +232,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** How many connects were undone for another. */
   #undone = 0;
   #unlink: SocketFile | null = null;
+  /** Whether permissions were asked for already. */
+  #trusted = false;
 
   /** Family. */
   readonly family: F;
@@ -252,6 +260,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     setLook = (socket, look) => {
       socket.#look = look;
     };
+    trust = (socket) => {
+      socket.#trusted = true;
+    };
+    eachOf = (socket, accept) => socket.#each(accept);
     handOver = (socket, take) => {
       socket.#refuseTaken("give away", socket.#taken);
       const left = socket.#left;
@@ -462,7 +474,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const asks = this.family === "packet" && (address as Partial<PacketAddress> | null)?.protocol === undefined;
     const own = asks ? ethertypeOf(this.fd) : this.protocol;
     const doing = `Cannot ${use === "send" ? "send on" : use} ${this.family} ${this.type}`;
-    return permitted(this.family, address, use, doing, own);
+    return this.#trusted
+      ? encodeAddress(this.family, address, doing, "linux", own)
+      : permitted(this.family, address, use, doing, own);
   }
 
   /** Waits; resolves to the bits that came. What a timeout counts from is `since`. */
@@ -1243,13 +1257,17 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * Accepts until the socket is closed. Where the process has no descriptor left it waits, 5 ms at first and 1 s at most,
    * and goes on; leaving the loop closes the socket, as with Deno's listeners.
    */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
+    return this.#each(() => this.accept());
+  }
+
+  async *#each<T>(accept: () => Promise<T>): AsyncIterableIterator<T> {
     let delay: number = BACK_OFF[0];
     try {
       for (;;) {
-        let accepted: Socket<F>;
+        let accepted: T;
         try {
-          accepted = await this.accept();
+          accepted = await accept();
         } catch (error) {
           if (this.#fd < 0) return;
           if (!["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string }).code ?? "")) throw error;
@@ -1302,7 +1320,7 @@ function nothing(): Bytes {
 /** The address of a unix socket without one. */
 const UNNAMED = { family: "unix", path: "" } as const;
 /** An address of family AF_UNSPEC: connecting to it disconnects. */
-const UNSPECIFIED = new Uint8Array(16);
+export const UNSPECIFIED: Uint8Array<ArrayBuffer> = new Uint8Array(16);
 
 function sendBits(flags: SendFlags): number {
   return QUIET | (flags.outOfBand === true ? OUT_OF_BAND : 0) |

@@ -29,8 +29,10 @@
  */
 
 export { connectTcp, type ConnectTcpOptions } from "./connect.ts";
+export type { RefusalReason, TcpLimits } from "./limits.ts";
 export { listenTcp, type ListenTcpOptions, type TcpListener } from "./listen.ts";
 export type { KeepAlive, TcpOptions, TcpSettings } from "./settings.ts";
+export { resetTcp } from "./reset.ts";
 export { type ConnTimeouts, type TimedConn, withTimeouts } from "./timeouts.ts";
 export { tuneTcp } from "./tune.ts";
 export { DESCRIPTOR, type HasDescriptor, type OptionSetting, type SocketLike } from "../options/mod.ts";

@@ -47,6 +47,10 @@ export abstract class WrappedConn<A extends Deno.Addr> extends ByteConn<A> imple
   override close(): void {
     this.check(null, "close");
     this.#open = false;
+    this.closeInner();
+  }
+
+  protected closeInner(): void {
     this.inner.close();
   }
 
