@@ -158,10 +158,25 @@ function remediesOf(name: string): Readonly<Partial<Record<ErrnoName, string>>> 
   };
 }
 
+/** The congestion algorithms that are loaded, as far as the program may read where the kernel lists them. */
+function algorithms(): string {
+  const path = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+  // Never by asking the user.
+  if (Deno.permissions.querySync({ name: "read", path }).state === "granted") {
+    try {
+      return `, which has ${Deno.readTextFileSync(path).trim().split(/\s+/).join(", ")}`;
+    } catch {
+      // Deno wants every permission for what lies there.
+    }
+  }
+  return "";
+}
+
 function kernelError(spec: OptionSpec, call: "getsockopt" | "setsockopt", found: Descriptor): SystemError {
   // The error is made first: describing the socket makes calls of its own.
   const error = systemError(call, doing(spec, call), remediesOf(spec.name));
   error.message = error.message.replace(doing(spec, call), `${doing(spec, call)} on ${describe(found)}`);
+  if (spec.name === "TCP_CONGESTION" && error.code === "ENOENT") error.message += algorithms();
   return error;
 }
 

@@ -125,7 +125,8 @@ export async function connectTcp(options: ConnectTcpOptions): Promise<Deno.TcpCo
     conn = await Deno.connect(until === undefined ? { hostname, port } : { hostname, port, signal: until });
     note(conn, hint);
   } catch (error) {
-    if (until?.aborted && error === until.reason) throw error;
+    // What went wrong on a socket of ours has been said there.
+    if (own || (until?.aborted && error === until.reason)) throw error;
     throw decorated(error, "connect", doing, REMEDIES);
   } finally {
     limit?.[Symbol.dispose]();

@@ -113,7 +113,7 @@ export interface TcpSettings {
   readonly receiveBufferSize: number;
   /** 0 to 63. */
   readonly dscp: number;
-  /** 1 to 255. */
+  /** 1 to 255; absent with several paths (MPTCP). */
   readonly hopLimit: number;
 }
 
@@ -125,8 +125,11 @@ function number(name: ConstantName): number {
 /** Whether a descriptor is a TCP socket; MPTCP (Linux) takes the same options. */
 export function isTcp(found: Descriptor): boolean {
   if (found.family !== number("AF_INET") && found.family !== number("AF_INET6")) return false;
-  return found.protocol === number("IPPROTO_TCP") ||
-    (OS === "linux" && found.protocol === number("IPPROTO_MPTCP"));
+  return found.protocol === number("IPPROTO_TCP") || isMultipath(found);
+}
+
+function isMultipath({ protocol }: Descriptor): boolean {
+  return OS === "linux" && protocol === number("IPPROTO_MPTCP");
 }
 
 /**
@@ -162,11 +165,12 @@ export function readSettings(socket: SocketLike, found: Descriptor): TcpSettings
       count: TCP_KEEPCNT.get(socket),
     },
     linger: linger.enabled && linger.seconds * 1000,
-    ...(TCP_USER_TIMEOUT.supported &&
+    ...(TCP_USER_TIMEOUT.supported && !isMultipath(found) &&
       { userTimeout: TCP_USER_TIMEOUT.get(socket) }),
     sendBufferSize: SO_SNDBUF.get(socket),
     receiveBufferSize: SO_RCVBUF.get(socket),
     dscp: trafficClass.get(socket) >> 2,
-    hopLimit: hopLimit.get(socket),
+    // Of several paths each has its own; the kernel tells none.
+    ...(isMultipath(found) ? {} as { hopLimit: number } : { hopLimit: hopLimit.get(socket) }),
   };
 }

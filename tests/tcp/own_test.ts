@@ -168,7 +168,10 @@ test("connectTcp() lists the congestion algorithms that are there when one is no
       connectTcp({ port: listener.addr.port, options: [TCP_CONGESTION.to("no_such")], ...(localAddr && { localAddr }) })
     );
     assertEquals((error as { code?: unknown }).code, "ENOENT");
-    assertMatch((error as Error).message, /^Cannot set TCP_CONGESTION .*no_such.*cubic|cubic/);
+    assertMatch(
+      (error as Error).message,
+      /^Cannot set TCP_CONGESTION .*no such algorithm loaded: see net\.ipv4\.tcp_available_congestion_control(, which has .*\bcubic\b.*)?$/,
+    );
   }
 });
 
@@ -225,11 +228,12 @@ test("connectTcp() on a socket of ours fails in the words of Deno's way", FFI, a
   );
   assertStringIncludes(foreign.message, `Cannot connect to tcp 127.0.0.1:${port} from tcp 192.0.2.7:0: EADDRNOTAVAIL`);
   assertStringIncludes(foreign.message, "localAddr must be one of this machine's addresses");
-  using taken = Deno.listen(here);
+  const taken = Deno.listen(here);
   const used = await assertRejects(
     () => connectTcp({ port, localAddr: { hostname: "127.0.0.1", port: taken.addr.port } }),
     Deno.errors.AddrInUse,
   );
+  taken.close();
   assertStringIncludes(used.message, "another socket has this port");
   const unknown = await assertRejects(() => connectTcp({ hostname: "no-such-host.invalid", port, localAddr: {} }));
   assertStringIncludes((unknown as Error).message, "no-such-host.invalid");
@@ -299,7 +303,7 @@ test("connectTcp() tries every address of a name, and tells of all that failed",
       assertEquals(errno, "ECONNREFUSED");
       assertMatch(message!, /^Cannot connect to tcp (127\.0\.0\.1|\[::1\]):\d+: ECONNREFUSED/);
     }
-  } else assertEquals(head[1], "ECONNREFUSED");
+  } else assertEquals(head![1], "ECONNREFUSED");
   assertEquals(sockets(), before);
 });
 
