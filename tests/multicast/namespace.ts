@@ -56,6 +56,11 @@ export class Namespace {
     await command("tc", "-n", this.#name, ...args);
   }
 
+  /** Runs another program in it. */
+  async exec(program: string, ...args: string[]): Promise<void> {
+    await command("ip", "netns", "exec", this.#name, program, ...args);
+  }
+
   /** Starts lines that use the library; see `script`. */
   start(code: string): Program {
     return start(
