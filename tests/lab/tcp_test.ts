@@ -212,6 +212,40 @@ test("SO_BINDTODEVICE and localAddr choose the path", CABLE, async () => {
   });
 });
 
+test(
+  "of a name's addresses the next is tried beside one that does not answer, and nothing of that stays",
+  CABLE,
+  async () => {
+    await withCable(async (left, right, cable) => {
+      await using peer = right.python(PEER);
+      await peer.line();
+      // What ip-netns(8) shows to programs in the namespace as /etc/hosts.
+      const folder = `/etc/netns/${left.name}`;
+      await Deno.mkdir(folder, { recursive: true });
+      try {
+        await Deno.writeTextFile(`${folder}/hosts`, "10.78.0.77 two.test\n10.78.0.2 two.test\n");
+        const output = await left.run(`${LINES}
+        const found = (await socket.resolveAddress("two.test")).map(({ hostname }) => hostname);
+        const { value, took } = await since(() => tcp.connectTcp({ hostname: "two.test", port: 5000, localAddr: {} }));
+        console.log(JSON.stringify({ first: found[0], to: value.remoteAddr.hostname, took, left: socket.listSockets({ family: "inet" }).length }));
+        value.close();
+        const all = await tcp.connectTcp({ hostname: "two.test", port: 5001, localAddr: {}, timeout: 600 }).catch((error) => error);
+        console.log(all.name, socket.listSockets({ family: "inet" }).length);`);
+        const [connected, failed] = output.split("\n");
+        const { first, to, took, left: open } = JSON.parse(connected!);
+        assertEquals([to, open], ["10.78.0.2", 1]);
+        if (first === "10.78.0.77") assert(took > 240 && took < 600, `it took ${took} ms`);
+        else assert(took < 200, `it took ${took} ms`);
+        assertEquals(failed, "TimedOut 0");
+        const knocked = ofConnection(await cable.seen()).filter(({ flags }) => flags === "S");
+        assert(knocked.length >= 1);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    });
+  },
+);
+
 test("refused, unanswered, an end and a reset are told apart, on Deno's connections and on ours", CABLE, async () => {
   await withCable(async (left, right) => {
     await using peer = right.python(PEER);

@@ -17,10 +17,11 @@ async function command(program: string, ...args: string[]): Promise<void> {
 export class Namespace {
   /** The cable's interface. */
   readonly device: string;
-  readonly #name: string;
+  /** Its name, as ip(8) has it. */
+  readonly name: string;
 
   constructor(name: string, device: string) {
-    this.#name = name;
+    this.name = name;
     this.device = device;
   }
 
@@ -31,7 +32,7 @@ export class Namespace {
 
   /** Runs ip(8) in it. */
   async ip(...args: string[]): Promise<void> {
-    await command("ip", "-n", this.#name, ...args);
+    await command("ip", "-n", this.name, ...args);
   }
 
   /** Runs a function in it, which must not wait: sockets made there may be used later, from anywhere. */
@@ -58,14 +59,14 @@ export class Namespace {
 
   /** Runs another program in it. */
   async exec(program: string, ...args: string[]): Promise<void> {
-    await command("ip", "netns", "exec", this.#name, program, ...args);
+    await command("ip", "netns", "exec", this.name, program, ...args);
   }
 
   /** Starts lines that use the library; see `script`. */
   start(code: string): Program {
     return start(
       "ip",
-      ["netns", "exec", this.#name, Deno.execPath(), ...runArguments(["-A", "--unstable-net"])],
+      ["netns", "exec", this.name, Deno.execPath(), ...runArguments(["-A", "--unstable-net"])],
       script(code),
     );
   }
@@ -78,7 +79,7 @@ export class Namespace {
 
   /** Starts a python3 script. */
   python(code: string): Program {
-    return start("ip", ["netns", "exec", this.#name, "python3", "-u", "-"], code);
+    return start("ip", ["netns", "exec", this.name, "python3", "-u", "-"], code);
   }
 }
 

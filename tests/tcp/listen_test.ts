@@ -11,7 +11,6 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
-  IP_FREEBIND,
   IP_TOS,
   IP_TTL,
   IPV6_TCLASS,
