@@ -32,13 +32,26 @@ export interface TimedConn extends HasDescriptor {
 
 const KINDS: readonly (keyof ConnTimeouts)[] = ["read", "write", "idle"];
 
+/** A call that waits. */
+interface Wait {
+  readonly kind: "read" | "write";
+  readonly since: number;
+  /** Called when its time is over. */
+  readonly late: (why: string) => void;
+  /** Whether it has ended, one way or the other. */
+  over: boolean;
+}
+
 /** The limits of one connection, and the calls that wait under them. */
 class Limits {
   readonly #values: ConnTimeouts = {};
   readonly #waits = new Set<Wait>();
   readonly visible: ConnTimeouts;
   #deadline: number | null = null;
-  #refed = true;
+  // One timer for all calls, which stays when they end and finds out later that nobody needs it: a timer for each would
+  // take longer than most calls. It keeps no program alive, as the calls do that wait.
+  #timer: number | undefined;
+  #timerAt = Infinity;
   /** When a byte went through last. */
   moved = performance.now();
 
@@ -46,7 +59,7 @@ class Limits {
     this.visible = settable(this.#values, KINDS, 1, (kind, value) => {
       if (value === undefined) delete this.#values[kind];
       else this.#values[kind] = value;
-      this.#changed();
+      this.#look();
     });
     for (const [kind, value] of Object.entries(given)) {
       if (value !== undefined) this.visible[kind as keyof ConnTimeouts] = value;
@@ -65,92 +78,74 @@ class Limits {
       throw new RangeError(`Cannot set the deadline: it is ${value}, it must be milliseconds as Date.now() has them`);
     }
     this.#deadline = value;
-    this.#changed();
-  }
-
-  #changed(): void {
-    for (const wait of [...this.#waits]) wait.arm();
-  }
-
-  /** Whether timers keep the program alive, as the calls do that wait under them. */
-  ref(refed: boolean): void {
-    this.#refed = refed;
-    for (const wait of this.#waits) wait.ref(refed);
+    this.#look();
   }
 
   /** A call begins to wait; `late` is called if its time is over first, which may be now. */
   begin(kind: "read" | "write", late: (why: string) => void): Wait {
-    const wait = new Wait(this, kind, late);
-    this.#waits.add(wait);
-    wait.arm();
+    const since = performance.now();
+    const wait = { kind, since, late, over: false };
+    const at = this.#due(wait, since);
+    if (at <= since) {
+      wait.over = true;
+      late(this.#why(wait, since));
+    } else {
+      this.#waits.add(wait);
+      if (at < this.#timerAt) this.#arm(at, since);
+    }
     return wait;
   }
 
   /** A call waits no more. */
   end(wait: Wait): void {
+    wait.over = true;
     this.#waits.delete(wait);
   }
 
-  /** When a call must end, in the time of performance.now(), and why. */
-  due(kind: "read" | "write", since: number): [at: number, why: string] {
+  /** Nothing is to wait any more. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Infinity;
+  }
+
+  /** When a call must end, in the time of performance.now(). */
+  #due({ kind, since }: Wait, now: number): number {
     const { idle, [kind]: own } = this.#values;
-    let due: [number, string] = [Infinity, ""];
-    const consider = (at: number, why: string) => {
-      if (at < due[0]) due = [at, why];
-    };
-    if (own !== undefined) consider(since + own, `nothing within ${own} ms`);
-    if (idle !== undefined) consider(Math.max(since, this.moved) + idle, `no byte either way within ${idle} ms`);
-    if (this.#deadline !== null) {
-      consider(performance.now() + this.#deadline - Date.now(), "the deadline has passed");
+    let at = own === undefined ? Infinity : since + own;
+    if (idle !== undefined) at = Math.min(at, Math.max(since, this.moved) + idle);
+    if (this.#deadline !== null) at = Math.min(at, now + this.#deadline - Date.now());
+    return at;
+  }
+
+  /** Which limit it was. */
+  #why({ kind, since }: Wait, now: number): string {
+    const { idle, [kind]: own } = this.#values;
+    if (own !== undefined && since + own <= now) return `nothing within ${own} ms`;
+    if (idle !== undefined && Math.max(since, this.moved) + idle <= now) return `no byte either way within ${idle} ms`;
+    return "the deadline has passed";
+  }
+
+  /** Ends the calls whose time is over, and sees to the others. */
+  #look(): void {
+    const now = performance.now();
+    let next = Infinity;
+    for (const wait of [...this.#waits]) {
+      const at = this.#due(wait, now);
+      if (at > now) next = Math.min(next, at);
+      else if (!wait.over) {
+        this.end(wait);
+        wait.late(this.#why(wait, now));
+      }
     }
-    return due;
+    this.#arm(next, now);
   }
 
-  get refed(): boolean {
-    return this.#refed;
-  }
-}
-
-/** A call that waits. */
-class Wait {
-  readonly #limits: Limits;
-  readonly #kind: "read" | "write";
-  readonly #late: (why: string) => void;
-  readonly #since = performance.now();
-  #timer: number | undefined;
-  /** Whether it has ended, one way or the other. */
-  over = false;
-
-  constructor(limits: Limits, kind: "read" | "write", late: (why: string) => void) {
-    this.#limits = limits;
-    this.#kind = kind;
-    this.#late = late;
-  }
-
-  /** Looks how much time there is, and waits for its end. */
-  arm(): void {
+  #arm(at: number, now: number): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const [at, why] = this.#limits.due(this.#kind, this.#since);
+    this.#timerAt = at;
     if (at === Infinity) return;
-    const left = at - performance.now();
-    if (left <= 0) {
-      this.end();
-      return this.#late(why);
-    }
-    // Timers count whole milliseconds, and the time moves while calls wait: it is looked at again.
-    this.#timer = timer(() => this.arm(), Math.min(Math.ceil(left), LONGEST));
-    refTimer(this.#timer, this.#limits.refed);
-  }
-
-  ref(refed: boolean): void {
-    if (this.#timer !== undefined) refTimer(this.#timer, refed);
-  }
-
-  end(): void {
-    this.over = true;
-    clearTimeout(this.#timer);
-    this.#limits.end(this);
+    this.#timer = timer(() => this.#look(), Math.min(Math.ceil(at - now), LONGEST));
+    refTimer(this.#timer, false);
   }
 }
 
@@ -170,6 +165,8 @@ class Timed<A extends Deno.Addr> extends WrappedConn<A> implements TimedConn {
   /** Whether a read of the other connection is under way. It cannot be taken back, so it never gets a caller's buffer. */
   #reading = false;
   #room: Bytes | undefined;
+  /** What a write has copied its data into, and left. */
+  #spare: Bytes | undefined;
   /** What came when nobody waited for it any more. */
   #left: Bytes | undefined;
   /** An error that came so. */
@@ -238,7 +235,7 @@ class Timed<A extends Deno.Addr> extends WrappedConn<A> implements TimedConn {
         break;
       }
       this.#readers.shift();
-      first.wait.end();
+      this.#limits.end(first.wait);
       this.#give(first);
     }
     this.#keepAlive();
@@ -287,16 +284,29 @@ class Timed<A extends Deno.Addr> extends WrappedConn<A> implements TimedConn {
     else this.inner.ref();
   }
 
+  #copy(data: Uint8Array): Bytes {
+    const part = data.byteLength > CHUNK ? data.subarray(0, CHUNK) : data;
+    const room = this.#spare;
+    if (room === undefined || room.buffer.byteLength < part.byteLength) return new Uint8Array(part);
+    this.#spare = undefined;
+    const copy = new Uint8Array(room.buffer, 0, part.byteLength);
+    copy.set(part);
+    return copy;
+  }
+
+  protected override closeInner(): void {
+    this.#limits.close();
+    super.closeInner();
+  }
+
   override ref(): void {
     this.#refed = true;
-    this.#limits.ref(true);
     if (!this.#idle) this.inner.ref();
     this.#keepAlive();
   }
 
   override unref(): void {
     this.#refed = false;
-    this.#limits.ref(false);
     this.inner.unref();
   }
 
@@ -307,15 +317,16 @@ class Timed<A extends Deno.Addr> extends WrappedConn<A> implements TimedConn {
       const wait = this.#limits.begin("write", (why) => reject(this.#tooLate("write to", why)));
       if (wait.over) return;
       // A copy: the caller's buffer is the caller's again when the time is over, the data may still be on their way.
-      const data = p.slice(0, CHUNK);
+      const data = this.#copy(p);
       const end = (settle: () => void) => {
-        wait.end();
+        this.#limits.end(wait);
         settle();
       };
       this.writes.run(async () => {
         // What was too late while it queued is not sent at all.
         if (wait.over) return 0;
         const count = await this.inner.write(data);
+        this.#spare = data;
         this.#limits.moved = performance.now();
         return count;
       }).then((count) => end(() => resolve(count)), (error) => end(() => reject(error)));
