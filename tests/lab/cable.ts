@@ -83,7 +83,7 @@ let made = 0;
 
 /**
  * Runs a test with two namespaces and wires between them: "wire0" has 10.78.0.1 on the left and 10.78.0.2 on the right,
- * "wire1" 10.78.1.1 and 10.78.1.2; 10.78.9.9 is on the right, behind either, by wire0 unless told otherwise.
+ * "wire1" 10.78.1.1 and 10.78.1.2; wire0 also 2001:db8:78::1 and ::2; 10.78.9.9 is on the right, behind either, by wire0 unless told otherwise.
  */
 export async function withCable(
   body: (left: Namespace, right: Namespace, cable: Cable) => Promise<void>,
@@ -107,6 +107,7 @@ export async function withCable(
     const ends = [new Namespace(l, "wire0"), new Namespace(r, "wire0")] as const;
     for (const [i, end] of ends.entries()) {
       for (const device of ["lo", "wire0", "wire1"]) await end.ip("link", "set", device, "up");
+      await end.ip("address", "add", `2001:db8:78::${i + 1}/64`, "dev", "wire0", "nodad");
       for (const wire of [0, 1]) await end.ip("address", "add", `10.78.${wire}.${i + 1}/24`, "dev", `wire${wire}`);
     }
     const [left, right] = ends;
