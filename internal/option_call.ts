@@ -407,7 +407,7 @@ function checkStage(spec: OptionSpec, found: Descriptor): void {
         describe(found)
       }: the socket is ${is} already, it must be set before ${spec.when}(): ` +
         (spec.when === "connect"
-          ? "for accepted connections, on their listener"
+          ? "for accepted connections, on their listener; for others, give it to connectTcp()"
           : "which Deno does when it makes the socket"),
     );
   }
