@@ -85,18 +85,31 @@ export function shownAddress(address: Deno.Addr): string {
   return "path" in address ? `${address.transport} ${address.path}` : address.transport;
 }
 
+/** The names that the objects of a class have besides those of every object. */
+const MEMBERS = new WeakMap<object, readonly string[]>();
+
+function membersOf(prototype: object): readonly string[] {
+  let names = MEMBERS.get(prototype);
+  if (names === undefined) {
+    const found = new Set<string>();
+    for (let level = prototype; level !== null && level !== Object.prototype; level = Object.getPrototypeOf(level)) {
+      for (const name of Object.getOwnPropertyNames(level)) found.add(name);
+    }
+    MEMBERS.set(prototype, names = [...found]);
+  }
+  return names;
+}
+
 /** Gives a connection the members that another has besides: setNoDelay(), handshake() and whatever Deno adds. */
 function forward(to: object, from: object): void {
-  for (let level = from; level !== Object.prototype && level !== null; level = Object.getPrototypeOf(level)) {
-    for (const name of Object.getOwnPropertyNames(level)) {
-      if (name in to) continue;
-      Object.defineProperty(to, name, {
-        configurable: true,
-        get() {
-          const value = (from as Record<string, unknown>)[name];
-          return typeof value === "function" ? value.bind(from) : value;
-        },
-      });
-    }
+  for (const name of [...Object.getOwnPropertyNames(from), ...membersOf(Object.getPrototypeOf(from))]) {
+    if (name in to) continue;
+    Object.defineProperty(to, name, {
+      configurable: true,
+      get() {
+        const value = (from as Record<string, unknown>)[name];
+        return typeof value === "function" ? value.bind(from) : value;
+      },
+    });
   }
 }
