@@ -191,7 +191,7 @@ each("refuseBy close ends in an orderly way", async (options) => {
 });
 
 each("firstByteTimeout sends the silent away, not those who spoke once", async (options) => {
-  using server = new Server({ firstByteTimeout: 150 }, options);
+  using server = new Server({ firstByteTimeout: 400 }, options);
   const [silent, served] = await server.enter();
   const [spoke, heard] = await server.enter();
   const [unread] = await server.enter();
@@ -202,28 +202,28 @@ each("firstByteTimeout sends the silent away, not those who spoke once", async (
   // Nobody reads this one: the kernel knows that it spoke.
   await unread.write(bytes("y"));
   assertInstanceOf(await assertWithin(900, outcome(silent.read(new Uint8Array(1)))), Deno.errors.ConnectionReset);
-  assert(performance.now() - start > 120);
+  assert(performance.now() - start > 200);
   const error = await reading;
   assertInstanceOf(error, Deno.errors.TimedOut);
-  assertMatch(error.message, /no byte within 150 ms \(firstByteTimeout\)/);
+  assertMatch(error.message, /no byte within 400 ms \(firstByteTimeout\)/);
   await assertRejects(() => served.write(new Uint8Array(1)), Deno.errors.TimedOut);
   // What a handler does at last is no error.
   served.close();
   assertThrows(() => served.close(), Deno.errors.BadResource);
-  await sleep(200);
+  await sleep(500);
   assertEquals([server.refused, server.listener.connections], [{ firstByteTimeout: 1 }, 2]);
   assertEquals(await server.conns[2]!.read(new Uint8Array(8)), 1);
   for (const client of [silent, spoke, unread]) client.close();
 });
 
 each("idleTimeout sends away where no byte goes either way", async (options) => {
-  using server = new Server({ idleTimeout: 200 }, options);
+  using server = new Server({ idleTimeout: 400 }, options);
   const [quiet] = await server.enter();
   const [talker, listened] = await server.enter();
   const [listener, talked] = await server.enter();
   const [unread] = await server.enter();
   const ended = outcome(quiet.read(new Uint8Array(1)));
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < 12; i++) {
     await sleep(50);
     await talker.write(bytes("x"));
     await listened.read(new Uint8Array(8));

@@ -220,10 +220,10 @@ each("timeouts that move while a call waits count from its start", async ({ near
   near.timeouts.read = 60_000;
   const reading = outcome(near.read(new Uint8Array(8)));
   await sleep(60);
-  const start = performance.now();
+  // It has waited long enough already: it ends before any timer could.
   near.timeouts.read = 50;
-  assertMatch(String(await assertWithin(500, reading)), /nothing within 50 ms/);
-  assert(performance.now() - start < 40, "it had waited long enough already");
+  const ended = await Promise.race([reading, sleep(0)]);
+  assertMatch(String(ended), /nothing within 50 ms/);
   near.timeouts.read = 20;
   const unlimited = near.read(new Uint8Array(8));
   delete near.timeouts.read;
@@ -233,7 +233,7 @@ each("timeouts that move while a call waits count from its start", async ({ near
 });
 
 each("idle: bytes either way keep a read alive, silence ends it", async ({ near, far }) => {
-  near.timeouts.idle = 120;
+  near.timeouts.idle = 300;
   const start = performance.now();
   const reading = outcome(near.read(new Uint8Array(8)));
   for (let i = 0; i < 5; i++) {
@@ -241,9 +241,9 @@ each("idle: bytes either way keep a read alive, silence ends it", async ({ near,
     await near.write(new Uint8Array(1));
   }
   const last = performance.now();
-  assertMatch(String(await reading), /no byte either way within 120 ms/);
-  assert(performance.now() - start >= 250 + 110, `it ended after ${performance.now() - start} ms`);
-  assert(performance.now() - last >= 110);
+  assertMatch(String(await reading), /no byte either way within 300 ms/);
+  assert(performance.now() - start >= 250 + 290, `it ended after ${performance.now() - start} ms`);
+  assert(performance.now() - last >= 290);
   await far.write(bytes("y"));
   assertEquals(await near.read(new Uint8Array(8)), 1);
 });
