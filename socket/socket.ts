@@ -34,7 +34,15 @@ import {
   wakeWaiters,
   WRITABLE,
 } from "../internal/reactor.ts";
-import { encodeAddress, FAMILIES, fillPort, isUnbound, readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
+import {
+  encodeAddress,
+  FAMILIES,
+  fillPort,
+  isUnbound,
+  readSockaddr,
+  showAddress,
+  SOCKADDR_MAX,
+} from "../internal/sockaddr.ts";
 import type { AddressInput, Family, PacketAddress, Protocol, SocketAddress, SocketType } from "./address.ts";
 import {
   bindRemedies,

@@ -27,7 +27,7 @@ export class Namespace {
 
   /** Runs in it the program whose name and arguments follow. */
   get enter(): readonly string[] {
-    return ["ip", "netns", "exec", this.#name];
+    return ["ip", "netns", "exec", this.name];
   }
 
   /** Runs ip(8) in it. */
@@ -37,24 +37,24 @@ export class Namespace {
 
   /** Runs a function in it, which must not wait: sockets made there may be used later, from anywhere. */
   inside<T>(fn: () => T extends Promise<unknown> ? never : T): T {
-    using there = new raw.Namespace(this.#name);
+    using there = new raw.Namespace(this.name);
     return there.run(fn);
   }
 
   /** Writes a value of /proc/sys there. */
   sysctl(name: string, value: string): void {
-    using there = new raw.Namespace(this.#name);
+    using there = new raw.Namespace(this.name);
     there.sysctl(name, value);
   }
 
   /** Starts a program in it. */
   program(command: string, ...args: string[]): Program {
-    return start("ip", ["netns", "exec", this.#name, command, ...args]);
+    return start("ip", ["netns", "exec", this.name, command, ...args]);
   }
 
   /** Runs tc(8) in it. */
   async tc(...args: string[]): Promise<void> {
-    await command("tc", "-n", this.#name, ...args);
+    await command("tc", "-n", this.name, ...args);
   }
 
   /** Runs another program in it. */
