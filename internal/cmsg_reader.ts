@@ -50,20 +50,20 @@ const INFO6 = LAYOUT.in6_pktinfo.linux.fields;
 /** Places of what is sought, found in one walk; levels and types are small numbers, so a table tells which is which. */
 export class SoughtTable {
   readonly #places = new Uint8Array(LEVELS * TYPES);
-  /** Where the value of each begins, in the order in which they were given; negative for what was not there. */
-  readonly found: Int32Array;
   readonly #least: readonly number[];
 
   constructor(wanted: readonly Sought[]) {
-    this.found = new Int32Array(wanted.length);
     this.#least = wanted.map(({ least }) => least);
     for (const [i, { level, type }] of wanted.entries()) this.#places[level * TYPES + type] = i + 1;
   }
 
-  /** Walks over the control messages from `at` to `end`. */
-  walk(reader: ControlReader, at: number, end: number): void {
-    const { found } = this;
-    found.fill(-2);
+  /**
+   * Walks over the control messages from `at` to `end`.
+   *
+   * @param found Where the value of each begins, in the order in which they were given; negative for what is not there.
+   */
+  walk(reader: ControlReader, at: number, end: number, found: Int32Array): void {
+    for (let i = 0; i < found.length; i++) found[i] = -2;
     while (end - at >= HEADER) {
       const length = reader.uint(at + LENGTH);
       if (length < HEADER || length > end - at) break;

@@ -27,6 +27,9 @@ const DATAGRAMS_MAX = 65_536;
 /** Trains that one call takes: more of them do not stay in the cache of the processor until they are read. */
 const TRAINS = 16;
 
+/** Datagrams with metadata that one call takes: what is told of each is as large as they are, and stays in the cache so. */
+const TOLD = 64;
+
 /** Of which socket datagrams were received. */
 export interface Receiver {
   readonly plan: ReceivePlan;
@@ -185,8 +188,9 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    * Makes room.
    *
    * @param options `byteLength` is that of the arena, default 4 MiB, at most 1 GiB; `maxDatagramSize`, default 65,535,
-   * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 63. A socket
-   * with `gro` has 65,535 bytes for each train whatever is said here, so the arena must have as many.
+   * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 63; with
+   * metadata it is 64 at most. A socket with `gro` takes 16 trains at once and has 65,535 bytes for each, whatever is said
+   * here, so the arena must have as many.
    * @throws {RangeError} There is no room for one datagram.
    */
   constructor(options: { byteLength?: number; maxDatagramSize?: number } = {}) {
@@ -449,7 +453,8 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
         `${doing}: the batch has ${arena.byteLength} bytes, it must have at least ${size} where the socket has gro`,
       );
     }
-    const count = arena.receive(io, fd, plan, size, plan.gro ? TRAINS : MESSAGES_MAX);
+    const most = plan.gro ? TRAINS : plan.control > 0 ? TOLD : MESSAGES_MAX;
+    const count = arena.receive(io, fd, plan, size, most);
     if (failed(count)) return count;
     this.#begin(fields, port);
     if (this.#messages.length < count) this.#messages = new Int32Array(MESSAGES_MAX);

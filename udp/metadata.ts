@@ -135,8 +135,7 @@ export class FieldReader {
 
   /** Turns to the datagram whose control messages lie from `start` to `end`. */
   turnTo(start: number, end: number): void {
-    this.#table.walk(this.#reader, start, end);
-    this.#found.set(this.#table.found);
+    this.#table.walk(this.#reader, start, end, this.#found);
   }
 
   /** A field of it; `port` is that of the socket, which no control message tells. */
