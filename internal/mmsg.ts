@@ -227,7 +227,8 @@ export class MessageArena {
   /** The data: shown to the user, who may take its memory away. */
   readonly bytes: Bytes;
   readonly byteLength: number;
-  readonly #base: number;
+  /** Its address; asked for when headers are made, as what Deno sends and receives by itself needs none. */
+  #base = 0;
   #slots: Slots | null = null;
   #out: Outgoing | null = null;
   /** Messages that are laid out, and the view of their headers. */
@@ -237,7 +238,10 @@ export class MessageArena {
   constructor(byteLength: number) {
     this.bytes = new Uint8Array(byteLength);
     this.byteLength = byteLength;
-    this.#base = byteLength === 0 ? 0 : addressOf(this.bytes);
+  }
+
+  #address(): number {
+    return this.#base ||= addressOf(this.bytes);
   }
 
   /** Throws when the memory is gone. */
@@ -273,7 +277,7 @@ export class MessageArena {
     const rounded = Math.ceil(size / 64) * 64;
     const stride = (rounded & 1023) === 0 ? rounded + 64 : rounded;
     const count = Math.max(1, Math.min(most, MESSAGES_MAX, Math.floor((this.byteLength - size) / stride) + 1));
-    return new Slots(this.#base, count, size, stride, control);
+    return new Slots(this.#address(), count, size, stride, control);
   }
 
   /** Where a message lies. */
@@ -371,7 +375,7 @@ export class MessageArena {
     }
     const out = this.#out;
     const { words, own, first } = out;
-    const base = this.#base;
+    const base = this.#address();
     let message = 0;
     let vector = 0;
     let i = start;
@@ -418,7 +422,7 @@ export class MessageArena {
       }
       words[at + VECTOR_LENGTH] = held;
       words[header + VECTOR_COUNT] = vectors;
-      this.#address(out, message, name, inet);
+      this.#name(out, message, name, inet);
       let length = 0;
       const place = out.controlAt + message * out.control;
       if (extra !== null) {
@@ -442,7 +446,7 @@ export class MessageArena {
     return i;
   }
 
-  #address(out: Outgoing, message: number, name: Bytes | null, inet: boolean): void {
+  #name(out: Outgoing, message: number, name: Bytes | null, inet: boolean): void {
     const { words, bytes } = out;
     const header = message * WORDS;
     if (name === null) {

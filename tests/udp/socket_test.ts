@@ -456,9 +456,14 @@ test("UdpSocket works without FFI, and says which flag the rest needs", OTHER_PR
      try { socket.capabilities.receiveBufferSize } catch (error) { say(error) }
      try { socket[udp.DESCRIPTOR] } catch (error) { say(error) }
      await socket.send(new Uint8Array(3), { hostname: "127.0.0.2", port: 9 }).catch(say);
+     const batch = new udp.DatagramBatch();
+     for (const size of [1, 2]) batch.add(new Uint8Array(size), { remoteAddr: socket.addr });
+     await socket.sendBatch(batch);
+     for (let i = 0; i < 2; i++) { await socket.receiveBatch(batch); console.log(batch.length, batch.byteLength(0)); }
      socket.close();`,
   );
-  const [works, size, descriptor, send] = output.split("\n");
+  const [works, size, descriptor, send, ...batches] = output.split("\n");
+  assertEquals(batches, ["1 1", "1 2"]);
   assertEquals(works, "3 portable");
   assert(size!.startsWith("NotCapable: Cannot read SO_RCVBUF: Requires ffi access"), size);
   assert(descriptor!.startsWith("NotCapable: Cannot use udp 127.0.0.1:"), descriptor);
