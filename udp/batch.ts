@@ -25,7 +25,7 @@ const ARENA_MAX = 2 ** 30;
 /** Datagrams that a batch can hold, however small they are. */
 const DATAGRAMS_MAX = 65_536;
 /** Trains that one call takes: more of them do not stay in the cache of the processor until they are read. */
-const TRAINS = 16;
+const TRAINS = 8;
 
 /** Datagrams with metadata that one call takes: what is told of each is as large as they are, and stays in the cache so. */
 const TOLD = 64;
@@ -189,7 +189,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    *
    * @param options `byteLength` is that of the arena, default 4 MiB, at most 1 GiB; `maxDatagramSize`, default 65,535,
    * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 63; with
-   * metadata it is 64 at most. A socket with `gro` takes 16 trains at once and has 65,535 bytes for each, whatever is said
+   * metadata it is 64 at most. A socket with `gro` takes 8 trains at once and has 65,535 bytes for each, whatever is said
    * here, so the arena must have as many.
    * @throws {RangeError} There is no room for one datagram.
    */

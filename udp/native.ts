@@ -286,7 +286,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     let mine = this.#waiting === 0;
     for (;;) {
       if (mine) {
-        const got = this.tryReceive(buffer) ?? (this.#lastWait <= SHORT ? this.#spin(buffer) : null);
+        const got = this.tryReceive(buffer) ??
+          (this.#lastWait <= SHORT ? this.#spinFor(() => this.tryReceive(buffer)) : null);
         if (got !== null) {
           const others = turn();
           if (others !== null) await others;
@@ -309,18 +310,18 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   /** Looks at the socket for a while, after a wait that was short: the reactor looks too, but takes a turn for it. */
-  #spin(buffer: Uint8Array | undefined): Received | null {
+  #spinFor<T>(look: () => T | null): T | null {
     // Where somebody else waits too, it may be for the one who would be kept from running.
-    const look = this.#look === undefined ? LOOK : Math.min(this.#look, LOOK);
-    if (look === 0 || !nobodyWaits()) return null;
+    const time = this.#look === undefined ? LOOK : Math.min(this.#look, LOOK);
+    if (time === 0 || !nobodyWaits()) return null;
     const since = now();
     do {
-      const got = this.tryReceive(buffer);
+      const got = look();
       if (got !== null) {
         this.#lastWait = now() - since;
         return got;
       }
-    } while (now() - since < look);
+    } while (now() - since < time);
     return null;
   }
 
@@ -429,13 +430,16 @@ export class NativeEngine implements Engine, Receiver, Sender {
     access.take(batch, RECEIVING);
     try {
       for (let since = 0;;) {
-        const count = this.#batch(batch);
+        const count = this.#batch(batch) ||
+          (this.#lastWait <= SHORT ? this.#spinFor(() => this.#batch(batch) || null) ?? 0 : 0);
         if (count > 0) {
           const others = turn();
           if (others !== null) await others;
           return count;
         }
+        const began = now();
         since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+        this.#lastWait = now() - began;
       }
     } finally {
       access.give(batch);
