@@ -459,20 +459,22 @@ export function everySocket<T>(
   const result: T[] = [];
   /** By one half of the cookie; sockets that share it take the next free place. */
   const places = new Map<number, { found: Descriptor; at: number }>();
-  scan(k, doing, () => WIDE_GAP, (fd) => {
-    if (local !== null && !(hasName(k, fd) && mayBe(k, local))) return;
-    if (remote !== null && !(hasPeer(k, fd) && mayBe(k, remote))) return;
+  let fds: number[] = [];
+  scan(k, doing, () => WIDE_GAP, (fd) => fds.push(fd));
+  if (local !== null) fds = withAddress(k, fds, k.c.getsockname, local);
+  if (remote !== null) fds = withAddress(k, fds, k.c.getpeername, remote);
+  for (const fd of fds) {
     const found = look(k, fd);
-    if (found === null) return;
+    if (found === null) continue;
     let key = found.low;
     let twin = places.get(key);
     while (twin !== undefined && !isSame(twin.found, found)) twin = places.get(++key);
-    if (twin !== undefined && (!preferred.has(fd) || preferred.has(twin.found.fd))) return;
+    if (twin !== undefined && (!preferred.has(fd) || preferred.has(twin.found.fd))) continue;
     const made = make(found, seenState, nameAsAddress(k));
-    if (made === null) return;
+    if (made === null) continue;
     places.set(key, { found, at: twin?.at ?? result.length });
     result[twin?.at ?? result.length] = made;
-  });
+  }
   return result;
 }
 
@@ -492,12 +494,22 @@ function nameAsAddress(k: Numbers): KernelAddress | null {
   return length[0] === 0 ? null : readSockaddr(name.subarray(0, Math.min(length[0]!, name.byteLength)), k.os);
 }
 
-/** Whether the address in `name` is one of the Internet that a hint does not rule out. */
-function mayBe(k: Numbers, { ip, port }: Hint): boolean {
-  if (port !== null && port !== portOf(k)) return false;
-  const family = familyOf(name, k.os);
-  if (family !== k.inet && family !== k.inet6) return false;
-  return ip === null || hasIp(k, ip);
+/**
+ * The sockets whose address a hint does not rule out. A short loop: in a program that has thousands of sockets and looks at
+ * them for the first time, what stands here runs as slowly as can be.
+ */
+function withAddress(k: Numbers, fds: readonly number[], ask: Libc["getsockname"], { ip, port }: Hint): number[] {
+  const result: number[] = [];
+  const at = k.port;
+  const high = port === null ? 0 : port >> 8;
+  const low = port === null ? 0 : port & 0xff;
+  for (const fd of fds) {
+    if (failed(ask(fd, name, length))) continue;
+    if (port !== null && (name[at] !== high || name[at + 1] !== low)) continue;
+    const family = familyOf(name, k.os);
+    if ((family === k.inet || family === k.inet6) && (ip === null || hasIp(k, ip))) result.push(fd);
+  }
+  return result;
 }
 
 function isSame(one: Descriptor, other: Descriptor): boolean {
