@@ -12,7 +12,7 @@
 // descriptor that stands alone more than 65,536 numbers above all others is not found.
 import { integer, prefixed, shown } from "./argument.ts";
 import { constant, CONSTANTS } from "./constants.ts";
-import { check, failed } from "./errno.ts";
+import { check, failed, failedWith, systemError } from "./errno.ts";
 import { ffiGranted } from "./ffi.ts";
 import { type Libc, libc, libcIfOpen } from "./libc.ts";
 import { LAYOUT } from "./layout.ts";
@@ -59,6 +59,8 @@ export interface Descriptor {
   readonly family: number;
   readonly type: number;
   readonly protocol: number;
+  /** Whether another thread may close it at any time: see {@linkcode whileOpen}. */
+  readonly shared: boolean;
 }
 
 /** What is looked for: a socket with these addresses. `null` for an address that is not compared. */
@@ -208,7 +210,7 @@ function look(k: Numbers, fd: number): Descriptor | null {
   const family = told ?? (named ? familyOf(name, k.os) : null);
   if (family === null) return null;
   if (!named) length[0] = 0;
-  return { fd, low, high, peer, family, type, protocol };
+  return { fd, low, high, peer, family, type, protocol, shared: false };
 }
 
 /** The same on macOS, which cannot be asked for family and protocol: streams of the Internet are TCP, datagrams UDP. */
@@ -219,7 +221,7 @@ function lookByAddress(k: Numbers, fd: number, low: number, high: number): Descr
   const inet = family === k.inet || family === k.inet6;
   const protocol = !inet ? 0 : type === k.stream ? k.tcp : type === k.dgram ? k.udp : 0;
   seenState = protocol === k.tcp ? stateOf(k, fd) : -1;
-  return { fd, low, high, peer: 0, family, type, protocol };
+  return { fd, low, high, peer: 0, family, type, protocol, shared: false };
 }
 
 /** The address of a descriptor, or of its peer, as the kernel has it; null when there is none. */
@@ -391,11 +393,10 @@ function isOpen(k: Numbers, socket: object, seen: Descriptor): boolean {
 }
 
 /** A descriptor that was found, as a socket that options take: closed once its number belongs to another. */
-function asSocket(k: Numbers, found: Descriptor, doing: string): HasDescriptor {
+function asSocket(found: Descriptor): HasDescriptor {
   return {
     get [DESCRIPTOR](): number {
-      if (!isStill(k, found)) throw closed(doing);
-      return found.fd;
+      return heldBy(this, found, true);
     },
   };
 }
@@ -414,7 +415,7 @@ export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[]
       if (failed(k.c.getsockname(one.fd, name, length))) return false;
       return any ? portOf(k) === local.port : isAt(k, endpoint);
     })
-    .map((one) => asSocket(k, one, doing));
+    .map(asSocket);
 }
 
 /**
@@ -516,12 +517,41 @@ function isSame(one: Descriptor, other: Descriptor): boolean {
   return one.low === other.low && one.high === other.high && one.peer === other.peer;
 }
 
-/** The number of a socket that was seen, from now on that of this object; BadResource once it is closed. */
-export function heldBy(object: HasDescriptor, found: Descriptor): number {
+/**
+ * The number of a socket that was seen, from now on that of this object; BadResource once it is closed.
+ *
+ * @param shared Whether another thread may close it.
+ */
+export function heldBy(object: HasDescriptor, found: Descriptor, shared: boolean): number {
   if (!isStill(kernel("Cannot use a socket"), found)) throw closed("Cannot use a socket");
-  held.set(object, found);
+  if (!held.has(object)) held.set(object, shared ? { ...found, shared } : found);
   return found.fd;
 }
+
+/**
+ * Does something with a socket that another thread may close at any time. It is given a number of its own meanwhile:
+ * whoever gets the old one between two calls is not mistaken for it.
+ *
+ * @param found The socket; one that is not `shared` needs none of this.
+ * @param doing The beginning of messages.
+ * @param use What to do, with that number.
+ */
+export function whileOpen<T>(found: Descriptor, doing: string, use: (found: Descriptor) => T): T {
+  const k = kernel(doing);
+  const fd = k.c.dup(found.fd);
+  if (failed(fd)) throw failedWith("EBADF") ? closed(doing) : systemError("fcntl", doing, DUPLICATE_REMEDIES);
+  try {
+    const duplicate = { ...found, fd };
+    if (!isStill(k, duplicate)) throw closed(doing);
+    return use(duplicate);
+  } finally {
+    k.c.close(fd);
+  }
+}
+
+const DUPLICATE_REMEDIES = {
+  EMFILE: "a socket that another thread may close needs a free descriptor for the time of a call",
+};
 
 /** Visits every open descriptor, lowest first, until so many closed ones come in a row. */
 function scan(k: Numbers, doing: string, gap: () => number, visit: (fd: number) => void): void {

@@ -455,7 +455,7 @@ class Listed implements SocketInfo {
   }
 
   get [DESCRIPTOR](): number {
-    return heldBy(this, this.#found);
+    return heldBy(this, this.#found, this.owner === "other");
   }
 
   /** The socket in messages. */
