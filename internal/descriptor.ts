@@ -180,7 +180,7 @@ function ask(k: Numbers, fd: number, option: number): number | null {
   return failed(k.c.getsockopt(fd, k.socket, option, int, length)) ? null : intWord[0]!;
 }
 
-/** What {@linkcode look} saw besides: the first byte of TCP_INFO, negative for sockets without. */
+/** What {@linkcode look} saw besides, if it was to: the first byte of TCP_INFO, negative for sockets without. */
 let seenState = -1;
 const stateByte = new Uint8Array(1);
 
@@ -190,16 +190,16 @@ function stateOf(k: Numbers, fd: number): number {
 }
 
 /** Looks at a descriptor; null when it is no open socket. Its own address is in `name` then, if it has any. */
-function look(k: Numbers, fd: number): Descriptor | null {
+function look(k: Numbers, fd: number, withState = false): Descriptor | null {
   // The identity first: what another socket answers, that took the number meanwhile, then has that of a closed one.
   if (!identify(k, fd)) return null;
   const low = cookieWords[0]!;
   const high = cookieWords[1]!;
-  if (k.protocol === null || k.domain === null) return lookByAddress(k, fd, low, high);
+  if (k.protocol === null || k.domain === null) return lookByAddress(k, fd, low, high, withState);
   const protocol = ask(k, fd, k.protocol);
   if (protocol === null) return null;
   const tcp = protocol === k.tcp || protocol === k.mptcp;
-  seenState = tcp ? stateOf(k, fd) : -1;
+  seenState = tcp && withState ? stateOf(k, fd) : -1;
   // What tells a state is a stream, and not a raw socket of TCP's number.
   const type = seenState < 0 ? ask(k, fd, k.type) : k.stream;
   if (type === null) return null;
@@ -214,13 +214,13 @@ function look(k: Numbers, fd: number): Descriptor | null {
 }
 
 /** The same on macOS, which cannot be asked for family and protocol: streams of the Internet are TCP, datagrams UDP. */
-function lookByAddress(k: Numbers, fd: number, low: number, high: number): Descriptor | null {
+function lookByAddress(k: Numbers, fd: number, low: number, high: number, withState: boolean): Descriptor | null {
   const type = ask(k, fd, k.type);
   if (type === null || !hasName(k, fd)) return null;
   const family = familyOf(name, k.os);
   const inet = family === k.inet || family === k.inet6;
   const protocol = !inet ? 0 : type === k.stream ? k.tcp : type === k.dgram ? k.udp : 0;
-  seenState = protocol === k.tcp ? stateOf(k, fd) : -1;
+  seenState = protocol === k.tcp && withState ? stateOf(k, fd) : -1;
   return { fd, low, high, peer: 0, family, type, protocol, shared: false };
 }
 
@@ -465,7 +465,7 @@ export function everySocket<T>(
   if (local !== null) fds = withAddress(k, fds, k.c.getsockname, local);
   if (remote !== null) fds = withAddress(k, fds, k.c.getpeername, remote);
   for (const fd of fds) {
-    const found = look(k, fd);
+    const found = look(k, fd, true);
     if (found === null) continue;
     let key = found.low;
     let twin = places.get(key);
@@ -486,7 +486,7 @@ export function sameSocket<T>(
   make: (found: Descriptor, state: number, address: KernelAddress | null) => T | null,
 ): T | null {
   const k = kernel(doing);
-  const seen = look(k, found.fd);
+  const seen = look(k, found.fd, true);
   return seen === null || !isSame(seen, found) ? null : make(seen, seenState, nameAsAddress(k));
 }
 
