@@ -34,7 +34,7 @@ const MOST = 2 ** 24;
 /** Opens the socket that waits for clients; of a path only the own user may come. */
 function listenOn(path: string): Socket<"unix"> {
   const listener = Socket.open("unix", "seqpacket");
-  listener.bind(addressOf(path), { mode: 0o600, unlinkOnClose: true });
+  listener.bind(addressOf(path), path.startsWith("@") ? {} : { mode: 0o600, unlinkOnClose: true });
   SO_PASSCRED.set(listener, true); // what is accepted inherits it
   listener.listen();
   console.log(`listening on ${path}`);

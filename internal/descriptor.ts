@@ -450,7 +450,7 @@ function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descri
  * sockets without, and the own address, null for sockets without.
  */
 export function everySocket<T>(
-  preferred: ReadonlySet<number>,
+  preferred: { has(fd: number): boolean },
   local: Hint | null,
   remote: Hint | null,
   doing: string,

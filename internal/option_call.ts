@@ -100,6 +100,8 @@ interface Waits {
 /** The value of SO_RCVTIMEO or SO_SNDTIMEO on a socket whose calls wait by themselves. */
 function readTimeout(socket: Waits, kind: "receive" | "send"): Timeval {
   const milliseconds = socket[TIMEOUTS][kind] ?? 0;
+  // To C, nothing at all means for ever.
+  if (socket[TIMEOUTS][kind] === 0) return { seconds: 0, microseconds: 1 };
   return { seconds: Math.floor(milliseconds / 1000), microseconds: milliseconds % 1000 * 1000 };
 }
 
@@ -148,7 +150,7 @@ const REFUSALS: Readonly<Partial<Record<OptionName, Readonly<Partial<Record<Errn
     EPERM: "the filter is locked (SO_LOCK_FILTER), or this is TCP, where recent kernels want CAP_NET_ADMIN",
   },
   SO_DETACH_FILTER: { EPERM: "the filter is locked (SO_LOCK_FILTER)", ENOENT: "there is no filter" },
-  SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind(), and the program be valid" },
+  SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   SO_ATTACH_REUSEPORT_EBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   PACKET_FANOUT: { EINVAL: "it must be set after bind(), and the members of a group must agree" },
   TCP_FASTOPEN: { EINVAL: "it must be set before the socket is connected" },

@@ -534,7 +534,7 @@ export function readSockaddr(bytes: Bytes, os: OperatingSystem): KernelAddress {
     return flowInfo === 0 ? { family: "inet6", hostname, port } : { family: "inet6", hostname, port, flowInfo };
   }
   if (family === constant("AF_UNIX", os)) return readUnix(bytes, os);
-  return readLink(bytes, family, os) ?? { family, bytes: bytes.slice() };
+  return readLink(bytes, view, family, os) ?? { family, bytes: bytes.slice() };
 }
 
 function readUnix(bytes: Bytes, os: OperatingSystem): KernelAddress {
