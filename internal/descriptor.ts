@@ -530,7 +530,8 @@ export function heldBy(object: HasDescriptor, found: Descriptor, shared: boolean
 
 /**
  * Does something with a socket that another thread may close at any time. It is given a number of its own meanwhile:
- * whoever gets the old one between two calls is not mistaken for it.
+ * whoever gets the old one between two calls is not mistaken for it. If the owner closes it meanwhile, it closes here, at
+ * the end, and what SO_LINGER makes close() wait for is waited for here.
  *
  * @param found The socket; one that is not `shared` needs none of this.
  * @param doing The beginning of messages.
