@@ -23,8 +23,8 @@ export const SYMBOLS = {
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t count, int timeout)
   poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
-  // int dup(int fd)
-  dup: { parameters: ["i32"], result: "i32" },
+  // int fcntl(int fd, int command, ...): variadic, but Linux passes the third argument as a fixed one
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
   // int getdtablesize(void)

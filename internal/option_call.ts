@@ -3,7 +3,16 @@
 import { prefixed, shown } from "./argument.ts";
 import { ASKS_KERNEL, codecsOf, type CodecValues, type OptionCodec } from "./codec.ts";
 import { constant, type ConstantName } from "./constants.ts";
-import { addressOf, carries, describe, type Descriptor, descriptorOf, REFUSED, TIMEOUTS } from "./descriptor.ts";
+import {
+  addressOf,
+  carries,
+  describe,
+  type Descriptor,
+  descriptorOf,
+  REFUSED,
+  TIMEOUTS,
+  whileOpen,
+} from "./descriptor.ts";
 import { type ErrnoName, failed, type SystemError, systemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
@@ -197,6 +206,12 @@ export function readOption(spec: OptionSpec, socket: object): unknown {
   const code = codeHere(spec, "getsockopt");
   if (spec.access === "set") throw new TypeError(`Cannot read ${spec.name}: it can only be written`);
   const found = locate(spec, socket, "getsockopt");
+  if (!found.shared) return readAt(spec, code, socket, found);
+  return whileOpen(found, doing(spec, "getsockopt"), (held) => readAt(spec, code, socket, held));
+}
+
+function readAt(spec: OptionSpec, code: OptionCode, socket: object, found: Descriptor): unknown {
+  checkSocket(spec, socket, found, "getsockopt");
   const timeout = BLOCKING_ONLY[spec.name];
   return timeout === undefined ? readFrom(spec, code, found) : readTimeout(socket as Waits, timeout);
 }
@@ -218,6 +233,19 @@ export function writeOption(spec: OptionSpec, socket: object, value: unknown): u
   // What was encoded lies where nothing but the next encoding writes, and locating encodes nothing.
   const checked = spec.checkable ? encode(spec, value) : null;
   const found = locate(spec, socket, "setsockopt");
+  if (!found.shared) return writeAt(spec, code, socket, found, value, checked);
+  return whileOpen(found, doing(spec, "setsockopt"), (held) => writeAt(spec, code, socket, held, value, checked));
+}
+
+function writeAt(
+  spec: OptionSpec,
+  code: OptionCode,
+  socket: object,
+  found: Descriptor,
+  value: unknown,
+  checked: Bytes | null,
+): unknown {
+  checkSocket(spec, socket, found, "setsockopt");
   if (REFUSED in socket) checkRefused(spec, code, socket as Refusing, found);
   const timeout = BLOCKING_ONLY[spec.name];
   if (timeout !== undefined) {
@@ -282,14 +310,18 @@ function begunWith(doing: string, error: unknown): unknown {
   );
 }
 
-/** The descriptor behind the object, if the option does anything there. */
+/** The descriptor behind the object. */
 function locate(spec: OptionSpec, socket: object, call: "getsockopt" | "setsockopt"): Descriptor {
   if ((typeof socket !== "object" && typeof socket !== "function") || socket === null) {
     throw new TypeError(
       `${doing(spec, call)}: the socket is ${shown(socket)}, it must be a socket, connection or listener`,
     );
   }
-  const found = descriptorOf(socket, doing(spec, call));
+  return descriptorOf(socket, doing(spec, call));
+}
+
+/** Refuses a socket that the option does nothing on. */
+function checkSocket(spec: OptionSpec, socket: object, found: Descriptor, call: "getsockopt" | "setsockopt"): void {
   if (spec.scope !== "any" && !actsOn(numbersOf(spec.scope), found)) throw wrongSocket(spec, call, found);
   if (spec.name in BLOCKING_ONLY && !(TIMEOUTS in socket)) {
     throw new Deno.errors.NotSupported(
@@ -297,7 +329,6 @@ function locate(spec: OptionSpec, socket: object, call: "getsockopt" | "setsocko
         "use an AbortSignal with the call that waits",
     );
   }
-  return found;
 }
 
 /** A scope in the numbers of this system. */

@@ -65,3 +65,15 @@ test("errno is right in programs that have just started on a loaded machine", PR
 test("errno is right in a warm program under garbage collection", PROGRAM, async () => {
   assertEquals(await soak("warm_errno", SOAK ? 10_000_000 : 500_000), "0");
 });
+
+test(
+  "what closes between being listed and being tuned is BadResource, and no successor is changed",
+  PROGRAM,
+  async () => {
+    const result = await soak("churn", SOAK ? 100_000 : 10_000);
+    console.log(result);
+    const { tuned, closed, wrong } = JSON.parse(result);
+    assertEquals(wrong, [0, 0, 0], result);
+    assert(tuned > 0 && closed > 0, result);
+  },
+);
