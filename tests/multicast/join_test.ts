@@ -237,7 +237,9 @@ test("joinGroup() refuses interfaces that are none", { ffi: true }, async () => 
   await refused([], RangeError, "interface is an empty array");
   await refused(["lo", {}], TypeError, "it must be a name, an index or an address");
   await refused(null, TypeError, "the interface is null");
-  await refused({ all: true }, Deno.errors.NotSupported, "interface { all: true } is not possible yet");
+  await refused({ all: false }, TypeError, "or { all: true } alone");
+  await refused({}, TypeError, "or { all: true } alone");
+  await refused([{ all: true }], TypeError, "it must be a name, an index or an address");
   await assertRejects(
     () => joinGroup(socket, { group: "ff02::1%lo", interface: "lo" }),
     TypeError,
