@@ -173,6 +173,9 @@ export const CONSTANTS = {
   RTA_DST:                 [1,      1,      no],
   RTA_OIF:                 [4,      no,     no],
 
+  // Where SO_MEMINFO has the drops
+  SK_MEMINFO_DROPS:        [8,      no,     no],
+
   // Path MTU discovery: the same words stand for other numbers on Windows
   IP_PMTUDISC_DONT:        [0,      no,     2],
   IP_PMTUDISC_WANT:        [1,      no,     no],

@@ -36,6 +36,7 @@ export {
   networkInterfaces,
   watchInterfaces,
 } from "./interfaces.ts";
+export { explainMulticast, type MulticastFinding } from "./explain.ts";
 export { joinGroup, type JoinOptions } from "./join.ts";
 export { listenMulticast, type ListenMulticastOptions, type MulticastSocket } from "./listen.ts";
 export type { Membership } from "./membership.ts";
