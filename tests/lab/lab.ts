@@ -137,6 +137,19 @@ export class Lab implements AsyncDisposable {
     );
   }
 
+  /**
+   * Drops every so-manieth datagram to a port that comes in at a host, by nft(8), exactly: tc(8) has netem for losses by
+   * chance, for delay and reordering, which not every kernel is built with. What comes back tells how many were dropped.
+   */
+  async drop(host: Node, port: number, every: number): Promise<() => Promise<number>> {
+    const nft = (...args: string[]) => run("ip", ["netns", "exec", host.netns, "nft", ...args]);
+    await nft(
+      `add table inet lab; add chain inet lab input { type filter hook input priority 0; }; ` +
+        `add rule inet lab input udp dport ${port} numgen inc mod ${every} 0 counter drop`,
+    );
+    return async () => Number(/packets (\d+)/.exec(await nft("list", "chain", "inet", "lab", "input"))![1]);
+  }
+
   /** Joins two hosts by a cable of its own, "eth1" at both ends: 10.68.0.1 and fd68::1, 10.68.0.2 and fd68::2. */
   async cable(one: Node, other: Node): Promise<void> {
     await one.lines(`link add eth1 type veth peer name eth1 netns ${other.netns}`);

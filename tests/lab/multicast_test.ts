@@ -11,6 +11,9 @@ import {
   IPV6_MULTICAST_HOPS,
   IPV6_MULTICAST_IF,
   SO_BROADCAST,
+  SO_MEMINFO,
+  SO_RCVBUFFORCE,
+  SO_REUSEADDR,
 } from "../../options/mod.ts";
 import { Socket } from "../../socket/mod.ts";
 import { test } from "../needs.ts";
@@ -348,6 +351,68 @@ test("broadcast reaches its link, by address and limited, and no other", LAB, as
       assertEquals(all, [["bridge", "cable", "limited"], ["bridge", "limited"], []]);
     } finally {
       for (const socket of receivers) socket.close();
+    }
+  });
+});
+
+test("ten receivers lose nothing at 20,000 datagrams a second, and count what the path has dropped", {
+  ...LAB,
+  run: ["ip", "nft"],
+}, async () => {
+  await withLab(async (lab) => {
+    const RATE = 20_000, TOTAL = 20_000, BURST = 100;
+    const group = "239.0.3.8";
+    using from = sender(lab.h1, "inet", HOSTS.inet[0]);
+    for (const loss of [false, true]) {
+      const dropped = loss ? await lab.drop(lab.h3, PORT, 10) : () => Promise.resolve(0);
+      const receivers = Array.from({ length: 10 }, (_, i) => {
+        const node = i % 2 === 0 ? lab.h2 : lab.h3;
+        const socket = node.inside(() => Socket.open("inet", "dgram"));
+        SO_REUSEADDR.set(socket, true);
+        socket.bind({ hostname: group, port: PORT });
+        SO_RCVBUFFORCE.set(socket, 2_000_000);
+        return { node, socket, next: 0, count: 0, inOrder: true };
+      });
+      try {
+        for (const { node, socket } of receivers) {
+          await node.call(() => joinGroup(socket, { group, interface: "eth0" }));
+        }
+        const message = new Uint8Array(1200);
+        const numbers = new DataView(message.buffer);
+        const buffer = new Uint8Array(2048);
+        const drain = () => {
+          for (const receiver of receivers) {
+            for (let data; (data = receiver.socket.tryReceive(buffer)) !== null; receiver.count++) {
+              const number = data[0]! << 24 | data[1]! << 16 | data[2]! << 8 | data[3]!;
+              receiver.inOrder &&= number >= receiver.next;
+              receiver.next = number + 1;
+            }
+          }
+        };
+        const to = { hostname: group, port: PORT };
+        const since = performance.now();
+        for (let i = 0; i < TOTAL;) {
+          for (let j = 0; j < BURST; j++) {
+            numbers.setUint32(0, i++);
+            assertEquals(from.trySendTo(message, to), message.length);
+          }
+          drain();
+          while (performance.now() - since < 1000 * i / RATE) await sleep(1);
+        }
+        const rate = Math.round(1000 * TOTAL / (performance.now() - since));
+        await until(() => (drain(), receivers.every(({ next }) => next >= TOTAL - 1)));
+        const lost = await dropped();
+        console.log(
+          `ten receivers at ${rate} datagrams a second, ${lost} of ${TOTAL} dropped on the way to half of them`,
+        );
+        assertEquals(lost > 0, loss);
+        for (const { node, socket, count, inOrder } of receivers) {
+          assertEquals([count, inOrder], [node === lab.h3 ? TOTAL - lost : TOTAL, true]);
+          assertEquals(SO_MEMINFO.get(socket)[8], 0);
+        }
+      } finally {
+        for (const { socket } of receivers) socket.close();
+      }
     }
   });
 });
