@@ -1,11 +1,12 @@
 // A lab of network namespaces: three hosts on a bridge that looks into multicast, a fourth behind a router, IPv4 and IPv6.
 // Made for one test and removed after it; needs root and ip(8). Two hosts and a cable are enough: ../multicast/namespace.ts.
 import { assert } from "@std/assert";
+import { listInterfaces } from "../../internal/netif.ts";
 import { Socket } from "../../socket/mod.ts";
 import { Namespace } from "../multicast/namespace.ts";
 import type { Needs } from "../needs.ts";
 import { RawSocket } from "../raw_socket.ts";
-import { until } from "../time.ts";
+import { sleep, until } from "../time.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -85,8 +86,8 @@ export class Lab implements AsyncDisposable {
     const { bridge, router, h1, h2, h3, h4 } = this;
     await run("ip", ["-batch", "-"], this.#all.map(({ netns }) => `netns add ${netns}`).join("\n"));
     for (const node of this.#all) {
-      // Addresses are there at once, and the second report of each change comes soon after the first.
-      node.sysctl("net.ipv6.conf.default.accept_dad", "0");
+      // Link-local addresses are there soon, and the second report of each change comes soon after the first.
+      for (const which of ["all", "default"]) node.sysctl(`net.ipv6.conf.${which}.accept_dad`, "0");
       node.sysctl("net.ipv4.conf.default.igmpv3_unsolicited_report_interval", "10");
       node.sysctl("net.ipv6.conf.default.mldv2_unsolicited_report_interval", "10");
     }
@@ -103,6 +104,8 @@ export class Lab implements AsyncDisposable {
         `link add ${port} type veth peer name eth0 netns ${(node as Node).netns}`,
         `link set ${port} master br0 up`,
       ]),
+      // Routers hear every group.
+      "link set router type bridge_slave mcast_router 2",
       "link set br0 up",
     );
     await Promise.all([
@@ -111,7 +114,7 @@ export class Lab implements AsyncDisposable {
           "link set lo up",
           "link set eth0 up",
           `address add 10.66.0.${i + 1}/24 broadcast 10.66.0.255 dev eth0`,
-          `address add fd66::${i + 1}/64 dev eth0`,
+          `address add fd66::${i + 1}/64 dev eth0 nodad`,
           "route add default via 10.66.0.254",
           "route add ::/0 via fd66::254",
         )
@@ -120,21 +123,26 @@ export class Lab implements AsyncDisposable {
         "link set lo up",
         "link set eth0 up",
         "address add 10.66.0.254/24 broadcast 10.66.0.255 dev eth0",
-        "address add fd66::254/64 dev eth0",
+        "address add fd66::254/64 dev eth0 nodad",
         `link add eth1 type veth peer name eth0 netns ${h4.netns}`,
         "link set eth1 up",
         "address add 10.67.0.254/24 broadcast 10.67.0.255 dev eth1",
-        "address add fd67::254/64 dev eth1",
+        "address add fd67::254/64 dev eth1 nodad",
       ),
     ]);
     await h4.lines(
       "link set lo up",
       "link set eth0 up",
       "address add 10.67.0.4/24 broadcast 10.67.0.255 dev eth0",
-      "address add fd67::4/64 dev eth0",
+      "address add fd67::4/64 dev eth0 nodad",
       "route add default via 10.67.0.254",
       "route add ::/0 via fd67::254",
     );
+    // Links are noticed some time after both ends are on, and only then does the bridge pass anything.
+    await until(() => [h1, h2, h3, h4, router].every((node) => isUp(node, "eth0")));
+    while ((await run("ip", ["netns", "exec", bridge.netns, "bridge", "link"])).split("state forwarding").length <= 4) {
+      await sleep(2);
+    }
   }
 
   /**
@@ -157,9 +165,10 @@ export class Lab implements AsyncDisposable {
       host.lines(
         `address add 10.68.0.${i + 1}/24 broadcast 10.68.0.255 dev eth1`,
         "link set eth1 up",
-        `address add fd68::${i + 1}/64 dev eth1`,
+        `address add fd68::${i + 1}/64 dev eth1 nodad`,
       )
     ));
+    await until(() => [one, other].every((host) => isUp(host, "eth1")));
   }
 
   /** What the bridge knows: groups, with their ports and the senders asked for. */
@@ -167,11 +176,25 @@ export class Lab implements AsyncDisposable {
     return await run("ip", ["netns", "exec", this.bridge.netns, "bridge", "-d", "mdb", "show", "dev", "br0"]);
   }
 
+  /** Waits until the bridge knows that a group is asked for at a port: before, it may pass nothing on. */
+  async asked(group: string, ...ports: readonly string[]): Promise<void> {
+    for (const since = performance.now();; await sleep(2)) {
+      const known = await this.groups();
+      if (ports.every((port) => known.includes(`port ${port} grp ${group} `))) return;
+      assert(performance.now() - since < 10_000, `${group} is not asked for at ${ports}:\n${known}`);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { netns } of this.#all) {
       await new Deno.Command("ip", { args: ["netns", "delete", netns], stderr: "null" }).output();
     }
   }
+}
+
+/** Whether a device of a node has a link. */
+function isUp(node: Node, device: string): boolean {
+  return node.inside(() => listInterfaces("Cannot test")).some(({ name, up }) => name === device && up);
 }
 
 /** Runs a test in a lab. */

@@ -144,6 +144,7 @@ for (const family of FAMILIES) {
         node.call(() => joinGroup(socket, { group, source, interface: "eth0" }));
       const membership = await join(lab.h2, one, first);
       await join(lab.h3, other, far);
+      await lab.asked(group, "h2", "h3");
       // A switch that has just begun floods, until those who ask must have been heard.
       let round = 0;
       const send = async () => {
@@ -197,6 +198,7 @@ for (const family of FAMILIES) {
       using from1 = sender(lab.h1, family, first);
       using from3 = sender(lab.h3, family, HOSTS[family][2]);
       const membership = await lab.h2.call(() => joinGroup(socket, { group, interface: "eth0" }));
+      await lab.asked(group, "h2");
       const round = async (...expected: string[]) => {
         await from1.sendTo(bytes("one"), { hostname: group, port: PORT });
         await from3.sendTo(bytes("three"), { hostname: group, port: PORT });
@@ -235,11 +237,13 @@ for (const family of FAMILIES) {
       };
       for (const where of ["eth0", "eth1"]) {
         const membership = await lab.h2.call(() => joinGroup(socket, { group, interface: where }));
+        if (where === "eth0") await lab.asked(group, "h2");
         await hears([`by ${where}`]);
         await lab.h2.call(() => membership.leave());
         await hears([]);
       }
       await lab.h2.call(() => joinGroup(socket, { group, interface: ["eth0", "eth1"] }));
+      await lab.asked(group, "h2");
       await hears(["by eth0", "by eth1"]);
     });
   });
@@ -275,6 +279,8 @@ for (const family of FAMILIES) {
       using wire = new Tap(lab.bridge, "h2");
       for (const [node, device] of [[lab.h2, "eth0"], [lab.bridge, "h2"]] as const) {
         changes.length = 0;
+        // What was told before is told again no more.
+        await sleep(100);
         await node.lines(`link set ${device} down`);
         await until(() => changes.includes("changed eth0 false"));
         const before = wire.changes(group).length;
@@ -302,6 +308,7 @@ for (const family of FAMILIES) {
       for (const [node, socket] of [[lab.h2, near], [lab.h4, far]] as const) {
         await node.call(() => joinGroup(socket, { group, interface: "eth0" }));
       }
+      await lab.asked(group, "h2");
       using from = sender(lab.h1, family, first);
       const hops = six ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL;
       const [atNear, atFar]: [string[], string[]] = [[], []];
@@ -361,9 +368,9 @@ test("ten receivers lose nothing at 20,000 datagrams a second, and count what th
 }, async () => {
   await withLab(async (lab) => {
     const RATE = 20_000, TOTAL = 20_000, BURST = 100;
-    const group = "239.0.3.8";
     using from = sender(lab.h1, "inet", HOSTS.inet[0]);
-    for (const loss of [false, true]) {
+    // A group of its own for each: of one that was just left and joined again the switch may pass nothing for a moment.
+    for (const [group, loss] of [["239.0.3.8", false], ["239.0.3.9", true]] as const) {
       const dropped = loss ? await lab.drop(lab.h3, PORT, 10) : () => Promise.resolve(0);
       const receivers = Array.from({ length: 10 }, (_, i) => {
         const node = i % 2 === 0 ? lab.h2 : lab.h3;
