@@ -138,6 +138,8 @@ const PRIVILEGES: Readonly<Partial<Record<OptionName, string>>> = {
   IPV6_RTHDRDSTOPTS: "this needs CAP_NET_RAW",
 };
 
+const NOT_JOINED = "this socket has not joined the group there";
+
 /** What other refusals mean, where the number says too little. */
 const REFUSALS: Readonly<Partial<Record<OptionName, Readonly<Partial<Record<ErrnoName, string>>>>>> = {
   TCP_CONGESTION: { ENOENT: "this kernel has no such algorithm loaded: see net.ipv4.tcp_available_congestion_control" },
@@ -153,6 +155,9 @@ const REFUSALS: Readonly<Partial<Record<OptionName, Readonly<Partial<Record<Errn
   SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   SO_ATTACH_REUSEPORT_EBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   PACKET_FANOUT: { EINVAL: "it must be set after bind(), and the members of a group must agree" },
+  IP_DROP_MEMBERSHIP: { EADDRNOTAVAIL: NOT_JOINED },
+  IPV6_LEAVE_GROUP: { EADDRNOTAVAIL: NOT_JOINED },
+  MCAST_LEAVE_GROUP: { EADDRNOTAVAIL: NOT_JOINED },
   TCP_FASTOPEN: { EINVAL: "it must be set before the socket is connected" },
   TCP_FASTOPEN_CONNECT: { EINVAL: "it must be set before the socket listens or is connected" },
 };
