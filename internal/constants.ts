@@ -146,6 +146,36 @@ export const CONSTANTS = {
   IFF_RUNNING:             [0x40,   0x40,   no],
   IFF_MULTICAST:           [0x1000, 0x8000, 0x10],
 
+  // Messages of netlink, and of its routing part
+  NLMSG_ERROR:             [2,      no,     no],
+  NLMSG_DONE:              [3,      no,     no],
+  NLM_F_REQUEST:           [0x1,    no,     no],
+  NLM_F_DUMP_INTR:         [0x10,   no,     no],
+  NLM_F_DUMP:              [0x300,  no,     no],
+  NLA_TYPE_MASK:           [-0xc001, no,    no],
+  RTMGRP_LINK:             [0x1,    no,     no],
+  RTMGRP_IPV4_IFADDR:      [0x10,   no,     no],
+  RTMGRP_IPV6_IFADDR:      [0x100,  no,     no],
+  RTM_NEWLINK:             [16,     no,     no],
+  RTM_DELLINK:             [17,     no,     no],
+  RTM_GETLINK:             [18,     no,     no],
+  RTM_NEWADDR:             [20,     12,     no],
+  RTM_DELADDR:             [21,     13,     no],
+  RTM_GETADDR:             [22,     no,     no],
+  RTM_NEWROUTE:            [24,     no,     no],
+  RTM_GETROUTE:            [26,     no,     no],
+  IFLA_ADDRESS:            [1,      no,     no],
+  IFLA_IFNAME:             [3,      no,     no],
+  IFLA_MTU:                [4,      no,     no],
+  IFA_ADDRESS:             [1,      no,     no],
+  IFA_LOCAL:               [2,      no,     no],
+  IFA_BROADCAST:           [4,      no,     no],
+  RTA_DST:                 [1,      1,      no],
+  RTA_OIF:                 [4,      no,     no],
+
+  // Where SO_MEMINFO has the drops
+  SK_MEMINFO_DROPS:        [8,      no,     no],
+
   // Path MTU discovery: the same words stand for other numbers on Windows
   IP_PMTUDISC_DONT:        [0,      no,     2],
   IP_PMTUDISC_WANT:        [1,      no,     no],

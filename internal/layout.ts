@@ -361,6 +361,26 @@ export const LAYOUT = {
     darwin:  { size: 96, fields: { ifi_type: [0, "u8"], ifi_mtu: [8, "u32"] } },
     windows: no,
   },
+  nlmsghdr: {
+    linux:   { size: 16, fields: { nlmsg_len: [0, "u32"], nlmsg_type: [4, "u16"], nlmsg_flags: [6, "u16"], nlmsg_seq: [8, "u32"], nlmsg_pid: [12, "u32"] } },
+    darwin:  no,
+    windows: no,
+  },
+  ifinfomsg: {
+    linux:   { size: 16, fields: { ifi_family: [0, "u8"], ifi_type: [2, "u16"], ifi_index: [4, "i32"], ifi_flags: [8, "u32"], ifi_change: [12, "u32"] } },
+    darwin:  no,
+    windows: no,
+  },
+  ifaddrmsg: {
+    linux:   { size: 8, fields: { ifa_family: [0, "u8"], ifa_prefixlen: [1, "u8"], ifa_flags: [2, "u8"], ifa_scope: [3, "u8"], ifa_index: [4, "u32"] } },
+    darwin:  no,
+    windows: no,
+  },
+  rtmsg: {
+    linux:   { size: 12, fields: { rtm_family: [0, "u8"], rtm_dst_len: [1, "u8"], rtm_src_len: [2, "u8"], rtm_tos: [3, "u8"], rtm_table: [4, "u8"], rtm_protocol: [5, "u8"], rtm_scope: [6, "u8"], rtm_type: [7, "u8"], rtm_flags: [8, "u32"] } },
+    darwin:  no,
+    windows: no,
+  },
   ifreq: { // macOS has one too, but its ioctl is variadic: if_data tells the same
     linux:   { size: 40, fields: { ifr_name: [0, "bytes", 16], ifr_flags: [16, "u16"], ifr_mtu: [16, "i32"] } },
     darwin:  no,

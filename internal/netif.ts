@@ -8,6 +8,7 @@ import { formatHardware } from "./hardware_addr.ts";
 import { LAYOUT } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { OS, OS_NAME } from "./os.ts";
+import { interfaceTable } from "./rtnetlink.ts";
 import { familyOf, formatIp, ipOf, isMapped, isUnspecified, parseIp, readSockaddr } from "./sockaddr.ts";
 import type { InterfaceSelector } from "./values.ts";
 
@@ -63,10 +64,12 @@ interface Draft {
 
 /** The interfaces of this machine. Without FFI, as far as Deno tells. */
 export function listInterfaces(doing: string): NetworkInterface[] {
-  return ffiGranted() ? listOfKernel(doing) : listOfDeno(doing);
+  if (!ffiGranted()) return listOfDeno(doing);
+  return interfaceTable(doing)?.list() ?? listOfLibc(doing);
 }
 
-function listOfKernel(doing: string): NetworkInterface[] {
+/** By getifaddrs(3): what macOS has, and Linux where nobody may open netlink sockets. */
+export function listOfLibc(doing: string): NetworkInterface[] {
   const c = libc(doing);
   const os = unix(doing);
   const list = new BigUint64Array(1);

@@ -2,28 +2,23 @@
 // What comes of it: membership.ts. Deno's own calls, for programs without FFI: udp/deno_join.ts.
 import { object, shown } from "../internal/argument.ts";
 import { constant, type ConstantName } from "../internal/constants.ts";
-import { decorated } from "../internal/deno_error.ts";
 import { addressOf, describe, type Descriptor, descriptorOf } from "../internal/descriptor.ts";
 import { errnoNumber } from "../internal/errno.ts";
 import { ffiGranted } from "../internal/ffi.ts";
 import { libc } from "../internal/libc.ts";
-import { canReadFilters, type KernelFilter, readFilter } from "../internal/membership.ts";
+import { canReadFilters, type KernelFilter, leaveGroup, readFilter } from "../internal/membership.ts";
 import { interfaceIndexOf, interfaceNameOf, ipv4AddressOf, listInterfaces } from "../internal/netif.ts";
 import { OS } from "../internal/os.ts";
+import { checkNet } from "../internal/permission.ts";
 import { formatIp, isGroup, isUnspecified, parseIp } from "../internal/sockaddr.ts";
-import {
-  type InterfaceSelector,
-  IPV6_V6ONLY,
-  MCAST_JOIN_GROUP,
-  MCAST_JOIN_SOURCE_GROUP,
-  MCAST_LEAVE_GROUP,
-  MCAST_MSFILTER,
-  type SocketLike,
-} from "../options/mod.ts";
+import { type InterfaceSelector, IPV6_V6ONLY, type SocketLike } from "../options/mod.ts";
 import { JOIN_REMEDIES, joinV4, joinV6 } from "../udp/deno_join.ts";
 import { UdpSocket } from "../udp/socket.ts";
+import { joinAt, type Place, restoreAt } from "./filter.ts";
+import { canMulticast, follow } from "./follow.ts";
 import { type Group, groupOf, sourceOf, sourcesOf } from "./group.ts";
-import { DenoMembership, KernelMembership, type Membership, type Place } from "./membership.ts";
+import { DenoMembership, KernelMembership, type Membership } from "./membership.ts";
+import { watch } from "./watch.ts";
 
 /** What to join, where. */
 export interface JoinOptions {
@@ -32,8 +27,12 @@ export interface JoinOptions {
   /** Only this sender, or these (source-specific multicast, RFC 4607). Needs `--allow-ffi`. */
   source?: string | readonly string[];
   /**
-   * One interface or several: names, indices or addresses. Default: the kernel's choice by its routes, which
-   * `Membership.interfaces` tells. `{ all: true }`, every one there is and will be, is not possible yet.
+   * One interface or several: names, indices or addresses; all of them are joined, or none. Default: the kernel's choice by
+   * its routes, which `Membership.interfaces` tells.
+   *
+   * `{ all: true }` is every one that can multicast, the loopback too, there is and will be: it follows the machine as
+   * interfaces appear and go, and joins anew when a link comes back. Single ones may refuse, which `Membership.interfaces`
+   * tells; none at all is an error. It needs `--allow-ffi`, and keeps no program alive.
    */
   interface?: InterfaceSelector | readonly InterfaceSelector[] | { all: true };
 }
@@ -43,21 +42,21 @@ export interface JoinPlan {
   readonly group: Group;
   /** Empty for any sender. */
   readonly sources: readonly string[];
-  /** `undefined` alone for the kernel's choice. */
-  readonly selectors: readonly (InterfaceSelector | undefined)[];
+  /** `undefined` alone for the kernel's choice; null for all there are and will be. */
+  readonly selectors: readonly (InterfaceSelector | undefined)[] | null;
   /** The beginning of messages. */
   readonly doing: string;
 }
 
 /**
- * Joins a group on any UDP socket: one of this library, of Deno or of `node:dgram`.
+ * Joins a group on any UDP or raw socket: one of this library, of Deno or of `node:dgram`.
  *
  * The socket then hears what is sent to the group and to its port on that interface; to hear it, it must be bound to a
  * wildcard ("0.0.0.0", "::") or to the group. On Linux it also hears groups that other sockets of the machine have joined,
  * unless `IP_MULTICAST_ALL` is off; `listenMulticast` sees to all of that. An IPv6 socket bound to "::" can join IPv4 groups
  * as well.
  *
- * With `--allow-ffi` the calls are those of RFC 3678 (`MCAST_JOIN_GROUP`, `MCAST_JOIN_SOURCE_GROUP`). Without, Deno's
+ * The group and the port of the socket are asked of `--allow-net`, as a destination is. With `--allow-ffi` the calls are those of RFC 3678 (`MCAST_JOIN_GROUP`, `MCAST_JOIN_SOURCE_GROUP`). Without, Deno's
  * own: any sender; sockets of this library and of Deno; IPv4 interfaces by address, IPv6 ones by index (names need
  * `--allow-sys`).
  *
@@ -68,7 +67,7 @@ export interface JoinPlan {
  * @throws {RangeError} The group is no multicast address.
  * @throws {Deno.errors.NotFound} There is no such interface.
  * @throws {Deno.errors.NotSupported} The socket cannot hear this group: it is TCP, or of the other family.
- * @throws {Deno.errors.NotCapable} This needs `--allow-ffi`.
+ * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the group, or this needs `--allow-ffi`.
  * @throws {Deno.errors.BadResource} The socket is closed.
  * @throws {SystemError} The system refuses: "EADDRINUSE" when the socket has joined the group there already, "ENOBUFS"
  * when it has joined as many as the system allows, "ENODEV" when no route leads to the group.
@@ -117,20 +116,19 @@ function selectorsOf(
   where: JoinOptions["interface"],
   group: Group,
   doing: string,
-): readonly (InterfaceSelector | undefined)[] {
+): readonly (InterfaceSelector | undefined)[] | null {
   if (where === undefined) {
     if (group.zone === null) return [undefined];
     return [/^[0-9]+$/.test(group.zone) ? Number(group.zone) : group.zone];
   }
   if (group.zone !== null) throw new TypeError(`${doing}: the interface is given twice, by the zone and by interface`);
+  if (typeof where === "object" && (where as { all?: unknown } | null)?.all === true) return null;
   const list: readonly unknown[] = Array.isArray(where) ? where : [where];
   if (list.length === 0) throw new RangeError(`${doing}: interface is an empty array, it must name an interface`);
   for (const one of list) {
     if (typeof one === "string" || typeof one === "number") continue;
-    if (typeof one === "object" && one !== null && "all" in one) {
-      throw new Deno.errors.NotSupported(`${doing}: interface { all: true } is not possible yet; name the interfaces`);
-    }
-    throw new TypeError(`${doing}: the interface is ${shown(one)}, it must be a name, an index or an address`);
+    const all = list === where ? "" : ", or { all: true } alone";
+    throw new TypeError(`${doing}: the interface is ${shown(one)}, it must be a name, an index or an address${all}`);
   }
   return list as readonly InterfaceSelector[];
 }
@@ -142,9 +140,15 @@ export async function join(socket: SocketLike, plan: JoinPlan): Promise<KernelMe
   }
   if (!ffiGranted()) {
     const conn = denoConn(socket);
-    if (conn !== null && plan.sources.length === 0) return await joinByDeno(conn, plan);
+    const { selectors, sources } = plan;
+    if (conn !== null && sources.length === 0 && selectors !== null) return await joinByDeno(conn, plan, selectors);
+    const what = conn === null
+      ? "on a socket that Deno's own calls do not take"
+      : sources.length > 0
+      ? "from chosen sources"
+      : "on every interface";
     // Refuses, unless somebody is there to be asked and grants it.
-    libc(`${plan.doing} ${conn === null ? "on a socket that Deno's own calls do not take" : "from chosen sources"}`);
+    libc(`${plan.doing} ${what}`);
   }
   return joinByKernel(socket, plan);
 }
@@ -153,7 +157,12 @@ function denoConn(socket: SocketLike): Deno.DatagramConn | null {
   return "joinMulticastV4" in socket && "joinMulticastV6" in socket ? socket : null;
 }
 
-async function joinByDeno(conn: Deno.DatagramConn, { group, selectors, doing }: JoinPlan): Promise<DenoMembership> {
+async function joinByDeno(
+  conn: Deno.DatagramConn,
+  { group, doing }: JoinPlan,
+  selectors: readonly (InterfaceSelector | undefined)[],
+): Promise<DenoMembership> {
+  checkNet(group.text, (conn.addr as Deno.NetAddr).port, doing);
   const parts: (Deno.MulticastV4Membership | Deno.MulticastV6Membership)[] = [];
   try {
     for (const selector of selectors) {
@@ -179,9 +188,13 @@ async function joinByDeno(conn: Deno.DatagramConn, { group, selectors, doing }: 
   return new DenoMembership(group, selectors.filter((one) => one !== undefined).map(String), parts);
 }
 
-function joinByKernel(socket: SocketLike, { group, sources, selectors, doing }: JoinPlan): KernelMembership {
+function joinByKernel(socket: SocketLike, plan: JoinPlan): KernelMembership {
+  const { group, sources, selectors, doing } = plan;
   const found = descriptorOf(socket, doing);
   refuseSocket(socket, found, group, doing);
+  checkNet(group.text, (addressOf(found.fd, "local") as { port: number }).port, doing);
+  const filter: KernelFilter = { mode: sources.length === 0 ? "exclude" : "include", sources };
+  if (selectors === null) return joinAll(socket, found, group, filter, doing);
   const indices = selectors.map((selector) => interfaceIndexOf(selector, doing));
   const twice = indices.find((index, i) => indices.indexOf(index) !== i);
   if (twice !== undefined) {
@@ -192,15 +205,47 @@ function joinByKernel(socket: SocketLike, { group, sources, selectors, doing }: 
     for (const index of indices) {
       places.push(
         index === 0
-          ? joinSomewhere(socket, found, group, sources, doing)
-          : joinThere(socket, found, group, sources, index, doing),
+          ? joinSomewhere(socket, found, group, filter, doing)
+          : joinThere(socket, found, group, filter, index, doing),
       );
     }
   } catch (error) {
-    for (const { index } of places) MCAST_LEAVE_GROUP.set(socket, requestAt(group, index));
+    for (const { index } of places) leaveGroup(found, group.bytes, index, doing);
     throw error;
   }
-  return new KernelMembership(socket, group, places, sources.length === 0 ? "exclude" : "include");
+  return new KernelMembership(socket, group, places, filter);
+}
+
+/** Joins wherever it can be, now and later. */
+function joinAll(
+  socket: SocketLike,
+  found: Descriptor,
+  group: Group,
+  filter: KernelFilter,
+  doing: string,
+): KernelMembership {
+  // Listens first: nothing that appears meanwhile is missed.
+  const machine = watch(doing, false);
+  try {
+    const places: Place[] = [];
+    let refusal: unknown;
+    for (const { index } of machine.list().filter(canMulticast)) {
+      try {
+        places.push(joinThere(socket, found, group, filter, index, doing));
+      } catch (error) {
+        refusal ??= error;
+      }
+    }
+    if (places.length === 0) {
+      throw refusal ?? new Deno.errors.NotFound(`${doing}: this machine has no interface that can multicast`);
+    }
+    const membership = new KernelMembership(socket, group, places, filter);
+    follow(socket, found, membership, machine);
+    return membership;
+  } catch (error) {
+    machine.close();
+    throw error;
+  }
 }
 
 /** Refuses what can never hear the group. */
@@ -235,13 +280,13 @@ function joinThere(
   socket: SocketLike,
   found: Descriptor,
   group: Group,
-  sources: readonly string[],
+  filter: KernelFilter,
   index: number,
   doing: string,
 ): Place {
   // The kernel would add a source to the filter of the membership there is, or turn one for any sender into one for it.
   if (canReadFilters() && readFilter(found, group.bytes, index, doing) !== null) throw joinedAlready(doing);
-  set(socket, group, sources, index, doing);
+  joinAt(socket, group, filter, index, doing);
   return { index, name: interfaceNameOf(index) };
 }
 
@@ -250,44 +295,25 @@ function joinSomewhere(
   socket: SocketLike,
   found: Descriptor,
   group: Group,
-  sources: readonly string[],
+  filter: KernelFilter,
   doing: string,
 ): Place {
   if (!canReadFilters()) {
-    set(socket, group, sources, 0, doing);
+    joinAt(socket, group, filter, 0, doing);
     return { index: 0, name: null };
   }
   const all = listInterfaces(doing);
   const filters = () => new Map(all.map(({ index }) => [index, readFilter(found, group.bytes, index, doing)]));
   const before = filters();
-  set(socket, group, sources, 0, doing);
+  joinAt(socket, group, filter, 0, doing);
   const after = filters();
   const place = all.find(({ index }) => before.get(index) === null && after.get(index) !== null);
   if (place !== undefined) return { index: place.index, name: place.name };
   // It was joined there already, and the sources went into its filter.
-  for (const [index, filter] of before) if (filter !== null) restore(socket, group, index, filter);
-  throw joinedAlready(doing);
-}
-
-function restore(socket: SocketLike, group: Group, index: number, { mode, sources }: KernelFilter): void {
-  MCAST_MSFILTER.set(socket, { ...requestAt(group, index), mode, sources });
-}
-
-/** The calls of one interface: all or nothing. */
-function set(socket: SocketLike, group: Group, sources: readonly string[], index: number, doing: string): void {
-  const request = requestAt(group, index);
-  let done = 0;
-  try {
-    if (sources.length === 0) MCAST_JOIN_GROUP.set(socket, request);
-    for (; done < sources.length; done++) MCAST_JOIN_SOURCE_GROUP.set(socket, { ...request, source: sources[done]! });
-  } catch (error) {
-    if (done > 0) MCAST_LEAVE_GROUP.set(socket, request);
-    throw decorated(error, "setsockopt", doing, JOIN_REMEDIES);
+  for (const [index, filter] of before) {
+    if (filter !== null) restoreAt(socket, found, group, filter, index, doing);
   }
-}
-
-function requestAt(group: Group, index: number): { group: string; interface?: number } {
-  return index === 0 ? { group: group.text } : { group: group.text, interface: index };
+  throw joinedAlready(doing);
 }
 
 function joinedAlready(doing: string): Error {

@@ -15,10 +15,12 @@ import {
 import { bindUdp } from "../udp/bind.ts";
 import { sendBy } from "../udp/multicast_interface.ts";
 import type { UdpSocket } from "../udp/socket.ts";
-import type { BindUdpOptions, DatagramField, WaitOptions } from "../udp/types.ts";
+import type { WaitOptions } from "../socket/waits.ts";
+import type { BindUdpOptions, DatagramField } from "../udp/types.ts";
 import { type Group, isLinkScoped } from "./group.ts";
 import { join, type JoinOptions, type JoinPlan, planOf } from "./join.ts";
-import { DenoMembership, KernelMembership, type Membership, type Place } from "./membership.ts";
+import type { Place } from "./filter.ts";
+import { DenoMembership, KernelMembership, type Membership } from "./membership.ts";
 
 /** Options of {@linkcode listenMulticast}: what to join, and the socket. */
 export interface ListenMulticastOptions<F extends DatagramField = never>
@@ -32,7 +34,8 @@ export interface ListenMulticastOptions<F extends DatagramField = never>
 /**
  * A UDP socket in a group, made by {@linkcode listenMulticast}.
  *
- * It will always tell `localAddr` and `interfaceIndex` of a datagram, by `receiveMessage`; that is not possible yet.
+ * Where the socket is one of this library's own (Linux, `--allow-ffi`), `receiveMessage`, `messages` and batches always tell
+ * `localAddr` and `interfaceIndex` of a datagram, whatever `metadata` asks for besides.
  */
 export interface MulticastSocket<F extends DatagramField = never>
   extends UdpSocket<F | "localAddr" | "interfaceIndex"> {
@@ -43,7 +46,7 @@ export interface MulticastSocket<F extends DatagramField = never>
    * `listenMulticast`; else once by each interface that is joined.
    *
    * A call for an interface that is not the usual one sets `IP_MULTICAST_IF` or `IPV6_MULTICAST_IF` for the time of the
-   * call, which a `send()` at the same moment obeys too. Calls wait for each other. `{ all: true }` is not possible yet.
+   * call, which a `send()` at the same moment obeys too. Calls wait for each other.
    * Without `--allow-ffi` only what needs no choice works: a group that was joined without naming an interface.
    *
    * @returns The bytes of the datagram.
@@ -98,14 +101,13 @@ export async function listenMulticast<const F extends DatagramField = never>(
   const { group: _group, source: _source, interface: _interface, port, ...rest } = options;
   portOf(port, `Cannot listen to group ${shown(options.group)}: the port`);
   const hostname = bindAddress(plan);
-  const socket = bindUdp({ reuseAddress: true, ...rest, hostname, port });
+  const socket = bindUdp<DatagramField>({ reuseAddress: true, ...rest, ...metadataOf(rest), hostname, port });
   try {
     const membership = await join(socket, plan);
     if (ffiGranted()) shutOthersOut(socket, plan.group, hostname, options.options);
     const sender = new GroupSender(socket, plan, membership, chosenInterface(options, plan.group));
     const sendToGroup: MulticastSocket["sendToGroup"] = (data, options) => sender.send(data, options);
-    // The metadata that the type promises is what receiveMessage will tell; the other methods know nothing of it.
-    const told = socket as UdpSocket<DatagramField> as UdpSocket<F | "localAddr" | "interfaceIndex">;
+    const told = socket as UdpSocket<F | "localAddr" | "interfaceIndex">;
     return Object.assign(told, { membership, sendToGroup });
   } catch (error) {
     socket[Symbol.dispose]();
@@ -114,12 +116,20 @@ export async function listenMulticast<const F extends DatagramField = never>(
   }
 }
 
+/** The metadata that such a socket has, where there is any. */
+function metadataOf(
+  { metadata = [] }: { metadata?: readonly DatagramField[] },
+): { metadata?: readonly DatagramField[] } {
+  if (OS !== "linux" || !ffiGranted() || !Array.isArray(metadata)) return { metadata };
+  return { metadata: [...metadata, "localAddr", "interfaceIndex"] };
+}
+
 /** The group where the system can bind to it, else the wildcard. */
 function bindAddress({ group, selectors, doing }: JoinPlan): string {
   if (OS === "windows") return group.family === "inet" ? "0.0.0.0" : "::";
   if (!isLinkScoped(group)) return group.text;
-  const [selector] = selectors;
-  if (selectors.length > 1 || selector === undefined) return "::";
+  const [selector] = selectors ?? [];
+  if (selectors?.length !== 1 || selector === undefined) return "::";
   return `${group.text}%${typeof selector === "number" ? selector : interfaceIndexOf(selector, doing)}`;
 }
 
@@ -169,10 +179,11 @@ class GroupSender {
     this.#membership = membership;
     this.#to = { hostname: plan.group.text, port: socket.addr.port };
     const places = this.#joined();
-    const sole = places.length === 1 && places[0]!.index > 0 ? places[0]!.index : undefined;
+    // Where it follows the machine, it may be one of several soon.
+    const sole = plan.selectors !== null && places.length === 1 && places[0]!.index > 0 ? places[0]!.index : undefined;
     this.#usual = chosen ?? sole;
     // Without FFI nothing can be chosen: the kernel did, or the zone that the socket is bound to.
-    const free = plan.selectors[0] === undefined || socket.addr.hostname.includes("%");
+    const free = plan.selectors?.[0] === undefined || socket.addr.hostname.includes("%");
     this.#settled = this.#usual !== undefined || (membership instanceof DenoMembership && free);
     if (chosen === undefined && sole !== undefined) this.#use(sole);
   }
@@ -192,11 +203,6 @@ class GroupSender {
         `${this.#doing()}: the interface is ${shown(where)}, it must be a name, an index or an address`,
       );
     }
-    if (typeof where === "object") {
-      throw new Deno.errors.NotSupported(
-        `${this.#doing()}: interface { all: true } is not possible yet; name the interface`,
-      );
-    }
     if (where === undefined && this.#settled) return await this.#socket.send(data, this.#to, options);
     libc(`${this.#doing()} by a chosen interface`);
     const turn = this.#turn.then(() => this.#sendBy(where, data, options));
@@ -204,22 +210,36 @@ class GroupSender {
     return await turn;
   }
 
-  async #sendBy(where: InterfaceSelector | undefined, data: Uint8Array, options: WaitOptions): Promise<number> {
-    const indices = where === undefined
+  async #sendBy(
+    where: InterfaceSelector | { all: true } | undefined,
+    data: Uint8Array,
+    options: WaitOptions,
+  ): Promise<number> {
+    const indices = where === undefined || typeof where === "object"
       ? this.#joined().map(({ index }) => index)
       : [interfaceIndexOf(where, this.#doing())];
     if (indices.length === 0) throw new Deno.errors.NotFound(`${this.#doing()}: it is joined on no interface now`);
     const before = this.#group.family === "inet"
       ? IP_MULTICAST_IF.get(this.#socket)
       : IPV6_MULTICAST_IF.get(this.#socket);
+    let sent = 0;
+    let refusal: unknown;
     try {
       for (const index of indices) {
-        this.#use(index);
-        await this.#socket.send(data, this.#to, options);
+        try {
+          this.#use(index);
+          await this.#socket.send(data, this.#to, options);
+          sent++;
+        } catch (error) {
+          // An interface that is down is no matter of the others; what would befall each of them is told at once.
+          if (typeof (error as { code?: unknown }).code !== "string") throw error;
+          refusal ??= error;
+        }
       }
     } finally {
       this.#restore(before);
     }
+    if (sent === 0) throw refusal;
     return data.byteLength;
   }
 

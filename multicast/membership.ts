@@ -1,5 +1,5 @@
 // A group that was joined: where, with which filter, and how it is left.
-// How it comes about: join.ts. Reading the filter from the kernel: internal/membership.ts.
+// How it comes about: join.ts; how it follows the machine: follow.ts. What is done on each interface: filter.ts.
 import { shown } from "../internal/argument.ts";
 import { decorated } from "../internal/deno_error.ts";
 import { descriptorOf } from "../internal/descriptor.ts";
@@ -8,7 +8,6 @@ import { canReadFilters, type KernelFilter, leaveGroup, readFilter } from "../in
 import { interfaceNameOf } from "../internal/netif.ts";
 import {
   MCAST_BLOCK_SOURCE,
-  MCAST_JOIN_GROUP,
   MCAST_JOIN_SOURCE_GROUP,
   MCAST_LEAVE_SOURCE_GROUP,
   MCAST_MSFILTER,
@@ -16,7 +15,7 @@ import {
   type SocketLike,
   type SourceFilter,
 } from "../options/mod.ts";
-import { JOIN_REMEDIES } from "../udp/deno_join.ts";
+import { joinAt, limitRemedies, type Place, requestAt, restoreAt } from "./filter.ts";
 import { type Group, sourceOf, sourcesOf } from "./group.ts";
 import type { InterfaceChange } from "./interfaces.ts";
 
@@ -46,7 +45,10 @@ export interface Membership extends AsyncDisposable {
   unblockSource(source: string): Promise<void>;
   /** Replaces the filter: hears these senders alone, or all but these. */
   setSources(mode: "include" | "exclude", sources: readonly string[]): Promise<void>;
-  /** Told of changes when the membership follows the machine, which is not possible yet. */
+  /**
+   * Told of each change of a network interface once the membership has followed it, with `{ all: true }`: `interfaces` is
+   * up to date by then. It is called for interfaces that cannot multicast, too.
+   */
   onChange?: (change: InterfaceChange) => void;
   /** Leaves the group; a second time throws `Deno.errors.BadResource`. */
   leave(): Promise<void>;
@@ -90,33 +92,29 @@ abstract class Ended {
   }
 }
 
-/** A place where a group is joined; index 0 where the kernel chose and does not tell. */
-export interface Place {
-  readonly index: number;
-  readonly name: string | null;
-}
-
 /** What refusals to change a filter mean. */
-const FILTER_REMEDIES: Readonly<Record<string, string>> = {
-  ENOBUFS: JOIN_REMEDIES.ENOBUFS!,
-  EADDRNOTAVAIL: "the filter is so already",
-  EINVAL: "the filter is so already",
-};
+function filterRemedies(group: Group): Readonly<Record<string, string>> {
+  const already = "the filter is so already";
+  return { ...limitRemedies(group, true), EADDRNOTAVAIL: already, EINVAL: already };
+}
 
 /** A membership by FFI. */
 export class KernelMembership extends Ended implements Membership {
   onChange?: (change: InterfaceChange) => void;
   readonly #socket: SocketLike;
   readonly #group: Group;
-  readonly #places: readonly Place[];
-  #mode: "include" | "exclude";
+  #places: readonly Place[];
+  /** The filter that is to be in force wherever it is joined. */
+  #filter: KernelFilter;
+  /** Ends what follows the machine. */
+  #unfollow: (() => void) | undefined;
 
-  constructor(socket: SocketLike, group: Group, places: readonly Place[], mode: "include" | "exclude") {
+  constructor(socket: SocketLike, group: Group, places: readonly Place[], filter: KernelFilter) {
     super(group);
     this.#socket = socket;
     this.#group = group;
     this.#places = places;
-    this.#mode = mode;
+    this.#filter = filter;
   }
 
   get interfaces(): readonly string[] {
@@ -157,76 +155,106 @@ export class KernelMembership extends Ended implements Membership {
 
   async blockSource(source: string): Promise<void> {
     const doing = `Cannot block source ${shown(source)} of group ${shown(this.group)}`;
-    await this.#change(source, doing, MCAST_BLOCK_SOURCE, MCAST_LEAVE_SOURCE_GROUP);
+    await this.#change(source, doing, true);
   }
 
   async unblockSource(source: string): Promise<void> {
     const doing = `Cannot unblock source ${shown(source)} of group ${shown(this.group)}`;
-    await this.#change(source, doing, MCAST_UNBLOCK_SOURCE, MCAST_JOIN_SOURCE_GROUP);
+    await this.#change(source, doing, false);
   }
 
-  #change(
-    given: string,
-    doing: string,
-    excluding: typeof MCAST_BLOCK_SOURCE,
-    including: typeof MCAST_BLOCK_SOURCE,
-  ): Promise<void> {
-    return this.#tried(doing, FILTER_REMEDIES, () => {
+  #change(given: string, doing: string, block: boolean): Promise<void> {
+    return this.#tried(doing, filterRemedies(this.#group), () => {
       const source = sourceOf(given, this.#group, doing);
       this.refuseLeft(doing);
-      for (const { index } of this.#here(doing)) {
-        const option = this.#modeAt(index, doing) === "exclude" ? excluding : including;
-        option.set(this.#socket, { ...this.#at(index), source });
-      }
+      this.#everywhere(doing, (index, before) => {
+        const excludes = (canReadFilters() ? before?.mode : this.#filter.mode) === "exclude";
+        const option = excludes
+          ? block ? MCAST_BLOCK_SOURCE : MCAST_UNBLOCK_SOURCE
+          : block
+          ? MCAST_LEAVE_SOURCE_GROUP
+          : MCAST_JOIN_SOURCE_GROUP;
+        option.set(this.#socket, { ...requestAt(this.#group, index), source });
+      });
+      const { mode, sources } = this.#filter;
+      const others = sources.filter((one) => one !== source);
+      this.#filter = { mode, sources: block === (mode === "exclude") ? [...others, source] : others };
     });
   }
 
   async setSources(mode: "include" | "exclude", given: readonly string[]): Promise<void> {
     const doing = `Cannot set the sources of group ${shown(this.group)}`;
-    await this.#tried(doing, FILTER_REMEDIES, () => {
+    await this.#tried(doing, filterRemedies(this.#group), () => {
       if (mode !== "include" && mode !== "exclude") {
         throw new TypeError(`${doing}: the mode is ${shown(mode)}, it must be "include" or "exclude"`);
       }
       const sources = sourcesOf(given, this.#group, doing);
       this.refuseLeft(doing);
-      for (const { index } of this.#here(doing)) {
-        if (this.#modeAt(index, doing) === null && !this.#rejoin(index, mode, sources)) continue;
-        MCAST_MSFILTER.set(this.#socket, { ...this.#at(index), mode, sources });
-      }
-      this.#mode = mode;
+      const filter = { mode, sources };
+      this.#everywhere(doing, (index, before) => {
+        if (canReadFilters() && before === null) joinAt(this.#socket, this.#group, filter, index, doing);
+        else MCAST_MSFILTER.set(this.#socket, { ...requestAt(this.#group, index), ...filter });
+      });
+      this.#filter = filter;
     });
   }
 
-  /** Joins again where the filter had come to include nobody; false when it still shall. */
-  #rejoin(index: number, mode: "include" | "exclude", [first]: readonly string[]): boolean {
-    if (mode === "exclude") MCAST_JOIN_GROUP.set(this.#socket, this.#at(index));
-    else if (first === undefined) return false;
-    else MCAST_JOIN_SOURCE_GROUP.set(this.#socket, { ...this.#at(index), source: first });
-    return true;
+  /** Changes the filter on every interface, or on none: where one refuses, the others get back what they had. */
+  #everywhere(doing: string, change: (index: number, before: KernelFilter | null) => void): void {
+    const begun: [number, KernelFilter | null][] = [];
+    try {
+      for (const { index } of this.#here(doing)) {
+        const before = canReadFilters() ? this.#read(index, doing) : null;
+        begun.push([index, before]);
+        change(index, before);
+      }
+    } catch (error) {
+      const found = descriptorOf(this.#socket, doing);
+      for (const [index, before] of begun) restoreAt(this.#socket, found, this.#group, before, index, doing);
+      throw error;
+    }
+  }
+
+  /** From now on it follows the machine, until this is called. */
+  follows(unfollow: () => void): void {
+    this.#unfollow = unfollow;
+  }
+
+  /** Whether it is to be joined on an interface. */
+  has(index: number): boolean {
+    return this.#places.some((place) => place.index === index);
+  }
+
+  /** Joins on one more interface. */
+  joinOn({ index, name }: Place, doing: string): void {
+    joinAt(this.#socket, this.#group, this.#filter, index, doing);
+    this.#places = [...this.#places, { index, name }];
+  }
+
+  /** Leaves on one, also when it is gone. */
+  leaveOn(index: number, doing: string): void {
+    this.#places = this.#places.filter((place) => place.index !== index);
+    this.#leaveAt(index, doing);
+  }
+
+  #leaveAt(index: number, doing: string): void {
+    leaveGroup(descriptorOf(this.#socket, doing), this.#group.bytes, index, doing);
   }
 
   protected override end(doing: string): Promise<void> {
+    this.#unfollow?.();
     return this.#tried(doing, {}, () => {
-      const found = descriptorOf(this.#socket, doing);
+      // Once closed, all is left.
+      descriptorOf(this.#socket, doing);
       for (const { index } of this.#places) {
         // A filter that includes nobody has left the group already.
-        if (this.#modeAt(index, doing) !== null) leaveGroup(found, this.#group.bytes, index, doing);
+        if (!canReadFilters() || this.#read(index, doing) !== null) this.#leaveAt(index, doing);
       }
     });
-  }
-
-  /** The mode in force; null where the group is not joined. */
-  #modeAt(index: number, doing: string): "include" | "exclude" | null {
-    if (!canReadFilters()) return this.#mode;
-    return this.#read(index, doing)?.mode ?? null;
   }
 
   #read(index: number, doing: string): KernelFilter | null {
     return readFilter(descriptorOf(this.#socket, doing), this.#group.bytes, index, doing);
-  }
-
-  #at(index: number): { group: string; interface?: number } {
-    return index === 0 ? { group: this.group } : { group: this.group, interface: index };
   }
 
   /** Runs the calls, whose errors then say what was being done. */

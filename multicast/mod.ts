@@ -29,7 +29,14 @@
  */
 
 export { isMulticast } from "./group.ts";
-export { type InterfaceAddress, type InterfaceChange, type NetworkInterface, networkInterfaces } from "./interfaces.ts";
+export {
+  type InterfaceAddress,
+  type InterfaceChange,
+  type NetworkInterface,
+  networkInterfaces,
+  watchInterfaces,
+} from "./interfaces.ts";
+export { explainMulticast, type MulticastFinding } from "./explain.ts";
 export { joinGroup, type JoinOptions } from "./join.ts";
 export { listenMulticast, type ListenMulticastOptions, type MulticastSocket } from "./listen.ts";
 export type { Membership } from "./membership.ts";

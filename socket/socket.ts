@@ -34,7 +34,15 @@ import {
   wakeWaiters,
   WRITABLE,
 } from "../internal/reactor.ts";
-import { FAMILIES, fillPort, isUnbound, readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
+import {
+  encodeAddress,
+  FAMILIES,
+  fillPort,
+  isUnbound,
+  readSockaddr,
+  showAddress,
+  SOCKADDR_MAX,
+} from "../internal/sockaddr.ts";
 import type { AddressInput, Family, PacketAddress, Protocol, SocketAddress, SocketType } from "./address.ts";
 import {
   bindRemedies,
@@ -139,6 +147,30 @@ let make: <F extends Family>(found: Pick<Descriptor, "fd" | "protocol">, family:
 /** How long the waits of a socket look before they sleep, in milliseconds; undefined, as they are born: as long as it pays. */
 export let setLook: (socket: Socket, look: number | undefined) => void;
 
+/** The descriptor of a socket, negative once it is closed. */
+export let fdOf: (socket: Socket) => number;
+
+/**
+ * Waits as the calls of a socket do, for who makes calls of its own on the descriptor. Resolves to when the call began to
+ * wait, which is to be given again, 0 at first.
+ */
+export let ready: (
+  socket: Socket,
+  interest: typeof READABLE | typeof WRITABLE,
+  signal: AbortSignal | undefined,
+  verb: string,
+  began: number,
+) => Promise<number>;
+
+/** Says whether there are datagrams that were taken from a socket and given to nobody yet; those who wait look again. */
+export let leaveAbove: (socket: Socket, left: boolean) => void;
+
+/** Its addresses are checked by the caller: those that a name was resolved to need not be granted, as the name is. */
+export let trust: (socket: Socket) => void;
+
+/** Accepts by a call that may do more than accept(), until the socket is closed; see {@linkcode Socket}'s iteration. */
+export let eachOf: <T>(socket: Socket, accept: () => Promise<T>) => AsyncIterableIterator<T>;
+
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
 
@@ -199,6 +231,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #look: number | undefined = undefined;
   /** What a receive that was to fill its buffer had taken when it was aborted. */
   #left: Bytes | null = null;
+  /** Whether who made this socket has datagrams that came by it and that nobody received yet. */
+  #leftAbove = false;
   /** How many bytes those have taken that are still to fill their buffers. */
   #taken = 0;
   /** The address of a connect that goes on in the kernel. */
@@ -206,6 +240,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** How many connects were undone for another. */
   #undone = 0;
   #unlink: SocketFile | null = null;
+  /** Whether permissions were asked for already. */
+  #trusted = false;
 
   /** Family. */
   readonly family: F;
@@ -216,9 +252,26 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   static {
     make = (found, family, type) => new Socket(found, family, type);
+    fdOf = (socket) => socket.#fd;
+    ready = async (socket, interest, signal, verb, began) => {
+      const since = began || now();
+      if (interest === READABLE) socket.#refuseDeaf("recvfrom");
+      socket.#heard(
+        await socket.#ready(interest, interest === READABLE ? "receive" : "send", signal, verb, since),
+      );
+      return since;
+    };
+    leaveAbove = (socket, left) => {
+      socket.#leftAbove = left;
+      if (left) socket.#tellOfLeft();
+    };
     setLook = (socket, look) => {
       socket.#look = look;
     };
+    trust = (socket) => {
+      socket.#trusted = true;
+    };
+    eachOf = (socket, accept) => socket.#each(accept);
     handOver = (socket, take) => {
       socket.#refuseTaken("give away", socket.#taken);
       const left = socket.#left;
@@ -407,7 +460,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** Whether `poll` is to take it for readable, whatever the kernel says. */
   get [LEFT](): boolean {
-    return this.#left !== null;
+    return this.#left !== null || this.#leftAbove;
   }
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
@@ -429,7 +482,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const asks = this.family === "packet" && (address as Partial<PacketAddress> | null)?.protocol === undefined;
     const own = asks ? ethertypeOf(this.fd) : this.protocol;
     const doing = `Cannot ${use === "send" ? "send on" : use} ${this.family} ${this.type}`;
-    return permitted(this.family, address, use, doing, own);
+    return this.#trusted
+      ? encodeAddress(this.family, address, doing, "linux", own)
+      : permitted(this.family, address, use, doing, own);
   }
 
   /** Waits; resolves to the bits that came. What a timeout counts from is `since`. */
@@ -861,6 +916,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     left.set(before);
     left.set(taken, before.byteLength);
     this.#left = left;
+    this.#tellOfLeft();
+  }
+
+  #tellOfLeft(): void {
     if (this.#entry !== null) wakeWaiters(this.#entry);
     for (const tell of toldOfLeft) tell(this);
   }
@@ -1206,13 +1265,17 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * Accepts until the socket is closed. Where the process has no descriptor left it waits, 5 ms at first and 1 s at most,
    * and goes on; leaving the loop closes the socket, as with Deno's listeners.
    */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
+    return this.#each(() => this.accept());
+  }
+
+  async *#each<T>(accept: () => Promise<T>): AsyncIterableIterator<T> {
     let delay: number = BACK_OFF[0];
     try {
       for (;;) {
-        let accepted: Socket<F>;
+        let accepted: T;
         try {
-          accepted = await this.accept();
+          accepted = await accept();
         } catch (error) {
           if (this.#fd < 0) return;
           if (!["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string }).code ?? "")) throw error;
@@ -1265,7 +1328,7 @@ function nothing(): Bytes {
 /** The address of a unix socket without one. */
 const UNNAMED = { family: "unix", path: "" } as const;
 /** An address of family AF_UNSPEC: connecting to it disconnects. */
-const UNSPECIFIED = new Uint8Array(16);
+export const UNSPECIFIED: Uint8Array<ArrayBuffer> = new Uint8Array(16);
 
 function sendBits(flags: SendFlags): number {
   return QUIET | (flags.outOfBand === true ? OUT_OF_BAND : 0) |

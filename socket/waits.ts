@@ -29,7 +29,7 @@ export const LONGEST = 0x7fff_ffff;
 
 type Timer = ReturnType<typeof setTimeout>;
 
-const KINDS: readonly string[] = ["receive", "send", "accept", "connect"] satisfies WaitKind[];
+const KINDS: readonly WaitKind[] = ["receive", "send", "accept", "connect"];
 
 /** The timeouts of a socket: checked when they are set, and in force at once, also for calls that wait already. */
 export class Timeouts {
@@ -48,22 +48,39 @@ export class Timeouts {
         if (wait instanceof Wait && wait.owner === owner && wait.kind === kind) wait.limit(value);
       }
     };
-    const set = (kind: string | symbol, value: unknown) => {
-      if (!KINDS.includes(String(kind))) {
-        throw new TypeError(`Cannot set timeouts.${String(kind)}: it must be one of ${KINDS.join(", ")}`);
-      }
-      change(kind as WaitKind, integer(value, `Cannot set timeouts.${String(kind)}: it`, 0, LONGEST));
-      return true;
-    };
-    this.visible = new Proxy(this.#values, {
-      set: (_, kind, value) => set(kind, value),
-      defineProperty: (_, kind, { value }) => set(kind, value),
-      deleteProperty(_, kind) {
-        change(kind as WaitKind, undefined);
-        return true;
-      },
-    });
+    this.visible = settable(this.#values, KINDS, 0, change);
   }
+}
+
+/**
+ * Milliseconds that users set and delete as they like: checked, and told of at once.
+ *
+ * @param values What they are kept in.
+ * @param kinds The names that there are.
+ * @param min The least number of milliseconds that means something.
+ * @param change Takes a new value, undefined for none.
+ */
+export function settable<K extends string>(
+  values: { [kind in K]?: number },
+  kinds: readonly K[],
+  min: number,
+  change: (kind: K, value: number | undefined) => void,
+): { [kind in K]?: number } {
+  const set = (kind: string | symbol, value: unknown) => {
+    if (!kinds.includes(kind as K)) {
+      throw new TypeError(`Cannot set timeouts.${String(kind)}: it must be one of ${kinds.join(", ")}`);
+    }
+    change(kind as K, integer(value, `Cannot set timeouts.${String(kind)}: it`, min, LONGEST));
+    return true;
+  };
+  return new Proxy(values, {
+    set: (_, kind, value) => set(kind, value),
+    defineProperty: (_, kind, { value }) => set(kind, value),
+    deleteProperty(_, kind) {
+      change(kind as K, undefined);
+      return true;
+    },
+  });
 }
 
 /** A signal or nothing, or an error; throws its reason when it came already. */
@@ -78,11 +95,12 @@ export function signalOf(options: WaitOptions | undefined, doing: () => string):
 }
 
 /** A timer by the number that Deno knows it by. */
-function timer(end: () => void, milliseconds: number): number {
+export function timer(end: () => void, milliseconds: number): number {
   return setTimeout(end, milliseconds) as unknown as number;
 }
 
-function refTimer(timer: number, refed: boolean): void {
+/** Whether a timer keeps the program alive. */
+export function refTimer(timer: number, refed: boolean): void {
   if (refed) Deno.refTimer(timer);
   else Deno.unrefTimer(timer);
 }

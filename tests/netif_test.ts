@@ -7,6 +7,7 @@ import {
   interfaceOf,
   ipv4AddressOf,
   listInterfaces,
+  listOfLibc,
   type NetworkInterface,
 } from "../internal/netif.ts";
 import { test } from "./needs.ts";
@@ -216,5 +217,36 @@ test("listInterfaces() and byte order hold for a link-local address, in a namesp
     assertEquals(second, "true");
     // Two interfaces of the namespace were given this address.
     assert(third!.includes("several interfaces have address fe80::5"), third);
+  });
+});
+
+test("an address without a broadcast address has none, by netlink and by getifaddrs", {
+  ffi: true,
+  root: true,
+  linux: true,
+  run: ["ip"],
+}, async () => {
+  const { withPair } = await import("./multicast/namespace.ts");
+  await withPair(async (left) => {
+    await left.ip("address", "add", "10.99.0.2/24", "dev", left.device);
+    await left.ip("address", "add", "10.98.0.2/24", "broadcast", "10.98.0.255", "dev", left.device);
+    for (const list of [listInterfaces, listOfLibc]) {
+      const found = left.inside(() => list("Cannot test")).find(({ name }) => name === left.device)!;
+      const told = found.addresses.filter(({ hostname }) => hostname.startsWith("10.9"));
+      assertEquals(told, [
+        { family: "inet", hostname: "10.99.0.2", prefix: 24 },
+        { family: "inet", hostname: "10.98.0.2", prefix: 24, broadcast: "10.98.0.255" },
+      ], list.name);
+    }
+    // Both tell the same of everything.
+    assertEquals(left.inside(() => listInterfaces("Cannot test")), left.inside(() => listOfLibc("Cannot test")));
+    // The other end of a link is no broadcast address, which getifaddrs cannot tell.
+    await left.ip("address", "add", "10.97.0.2", "peer", "10.97.0.3/32", "dev", left.device);
+    const found = left.inside(() => listInterfaces("Cannot test")).find(({ name }) => name === left.device)!;
+    assertEquals(found.addresses.find(({ hostname }) => hostname === "10.97.0.2"), {
+      family: "inet",
+      hostname: "10.97.0.2",
+      prefix: 32,
+    });
   });
 });

@@ -1,11 +1,30 @@
 // joinGroup: on every socket that can, by every way to name an interface, and every refusal; /proc/net is the witness.
 // What a membership then does: membership_test.ts. Without FFI: without_ffi_test.ts.
 import dgram from "node:dgram";
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
-import { joinGroup, type JoinOptions } from "../../multicast/mod.ts";
-import { MCAST_JOIN_GROUP, MCAST_MSFILTER, type SocketLike, type SystemError } from "../../options/mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { joinGroup, type JoinOptions, type Membership } from "../../multicast/mod.ts";
+import {
+  IP_MULTICAST_IF,
+  IPV6_MULTICAST_IF,
+  MCAST_JOIN_GROUP,
+  MCAST_LEAVE_GROUP,
+  MCAST_MSFILTER,
+  type SocketLike,
+  type SystemError,
+} from "../../options/mod.ts";
+import { interfaceIndexOf } from "../../internal/netif.ts";
+import { Socket } from "../../socket/mod.ts";
 import { bindUdp } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
+import { OTHER_PROGRAM, runWith } from "../udp/other_program.ts";
 import { joinedAt } from "./kernel.ts";
 import { NAMESPACES, withPair } from "./namespace.ts";
 
@@ -237,7 +256,9 @@ test("joinGroup() refuses interfaces that are none", { ffi: true }, async () => 
   await refused([], RangeError, "interface is an empty array");
   await refused(["lo", {}], TypeError, "it must be a name, an index or an address");
   await refused(null, TypeError, "the interface is null");
-  await refused({ all: true }, Deno.errors.NotSupported, "interface { all: true } is not possible yet");
+  await refused({ all: false }, TypeError, "or { all: true } alone");
+  await refused({}, TypeError, "or { all: true } alone");
+  await refused([{ all: true }], TypeError, "it must be a name, an index or an address");
   await assertRejects(
     () => joinGroup(socket, { group: "ff02::1%lo", interface: "lo" }),
     TypeError,
@@ -324,4 +345,116 @@ test("joinGroup() refuses a socket that is bound to an address of one machine, a
   using group = bindUdp({ hostname: "239.0.7.3" });
   await using membership = await joinGroup(group, { group: "239.0.7.3", interface: "127.0.0.1" });
   assertEquals(membership.interfaces, ["lo"]);
+});
+
+test(
+  "joinGroup() works on a Socket, bound or not, and on raw ones, whose datagrams come with it alone",
+  KERNEL,
+  async () => {
+    const group = "239.0.7.18";
+    using late = Socket.open("inet", "dgram");
+    await using membership = await joinGroup(late, { group, interface: LO });
+    assertEquals([joinedAt(group), membership.interfaces], [["lo"], ["lo"]]);
+    late.bind({ hostname: group, port: 0 });
+    using sender = bindUdp({ hostname: LO, multicast: { interface: LO } });
+    const second = () => ({ signal: AbortSignal.timeout(5_000) });
+    await sender.send(Uint8Array.of(1), { hostname: group, port: late.localAddr!.port });
+    assertEquals([...await late.receive(undefined, second())], [1]);
+  },
+);
+
+test("joinGroup() works on raw sockets of both families, with senders", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    // A protocol for experiments (RFC 3692).
+    const PROTOCOL = 253;
+    const second = () => ({ signal: AbortSignal.timeout(5_000) });
+    const families = [
+      ["inet", "232.0.7.19", "10.77.0.1", "10.77.0.9", 20],
+      ["inet6", "ff35::7:19", "fd77::1", "fd77::9", 0],
+    ] as const;
+    for (const [family, group, source, other, header] of families) {
+      /** Calls that begin in the namespace, and are over before they wait. */
+      const inside = async <T>(call: () => Promise<T>) => await left.inside(() => ({ promise: call() })).promise;
+      using receiver = left.inside<Socket>(() => Socket.open(family, "raw", PROTOCOL));
+      using sender = left.inside<Socket>(() => Socket.open(family, "raw", PROTOCOL));
+      sender.bind({ hostname: source });
+      left.inside(() => {
+        if (family === "inet") IP_MULTICAST_IF.set(sender, source);
+        else IPV6_MULTICAST_IF.set(sender, interfaceIndexOf(left.device, "Cannot test"));
+      });
+      const place = { group, interface: left.device };
+      const membership = await inside(() => joinGroup(receiver, { ...place, source }));
+      assertEquals(left.inside(() => membership.sources()), { ...place, mode: "include", sources: [source] });
+      await sender.sendTo(Uint8Array.of(1), { hostname: group });
+      assertEquals([...(await receiver.receive(undefined, second())).subarray(header)], [1]);
+      await inside(() => membership.setSources("include", [other]));
+      await sender.sendTo(Uint8Array.of(2), { hostname: group });
+      assertEquals(receiver.tryReceive(), null);
+      await inside(() => membership.setSources("exclude", [other]));
+      await sender.sendTo(Uint8Array.of(3), { hostname: group });
+      assertEquals([...(await receiver.receive(undefined, second())).subarray(header)], [3]);
+      await inside(() => membership.leave());
+    }
+  });
+});
+
+test(
+  "joinGroup() asks --allow-net for the group and the port of the socket, as a destination",
+  OTHER_PROGRAM,
+  async () => {
+    const code = `for (const options of [{ group: "239.0.7.20" }, { group: "ff05::7:20", interface: 1 }]) {
+      using socket = udp.bindUdp({ hostname: options.group.includes(":") ? "::" : "0.0.0.0", port: 54339 });
+      await multicast.joinGroup(socket, { interface: "127.0.0.1", ...options }).then(() => console.log("joined"), say);
+    }`;
+    const wildcards = "0.0.0.0:54339,[::]:54339";
+    for (const flags of [["--allow-ffi"], []]) {
+      const run = (net: string) => runWith(["--unstable-net", `--allow-net=${net}`, ...flags], code);
+      assertEquals(
+        await run(wildcards),
+        'NotCapable: Cannot join group "239.0.7.20": Requires net access to "239.0.7.20:54339", run again with the ' +
+          '--allow-net flag\nNotCapable: Cannot join group "ff05::7:20": Requires net access to "[ff05::7:20]:54339", ' +
+          "run again with the --allow-net flag",
+      );
+      assertEquals(await run(`${wildcards},239.0.7.20:54339,[ff05::7:20]:54339`), "joined\njoined");
+      assertEquals(await run(`${wildcards},239.0.7.20,[ff05::7:20]`), "joined\njoined");
+      assertMatch(await run(`${wildcards},239.0.7.20:1,[ff05::7:20]:1`), /^NotCapable: .*\nNotCapable: /);
+    }
+  },
+);
+
+test("joinGroup() explains the limits of IPv6, which are others", KERNEL6, async () => {
+  using socket = bindUdp({ hostname: "::" });
+  const source = Array.from({ length: 200 }, (_, i) => `fd00::${(i + 1).toString(16)}`);
+  const group = "ff35::7:21";
+  const many = await assertRejects(() => joinGroup(socket, { group, source, interface: "lo" })) as SystemError;
+  assertEquals(many.code, "ENOBUFS");
+  assertStringIncludes(many.message, "net.ipv6.mld_max_msf");
+  assertEquals(joinedAt(group), []);
+  let failure: SystemError | undefined;
+  const all: Membership[] = [];
+  for (let i = 1; i < 20_000 && failure === undefined; i++) {
+    const one = `ff05::7:${i.toString(16)}`;
+    await joinGroup(socket, { group: one, interface: "lo" }).then((it) => all.push(it), (error) => failure = error);
+  }
+  assert(["ENOMEM", "ENOBUFS"].includes(failure!.code), failure!.message);
+  assertStringIncludes(failure!.message, "net.core.optmem_max");
+});
+
+test("a group is not left by another socket's membership", KERNEL, async () => {
+  using one = bindUdp();
+  using two = bindUdp();
+  const group = "239.0.7.22";
+  await using membership = await joinGroup(one, { group, interface: LO });
+  // The kernel knows whose it is, and so do memberships: leaving twice is no leaving for another.
+  const error = assertThrows(() => MCAST_LEAVE_GROUP.set(two, { group, interface: LO })) as SystemError;
+  assertEquals(error.code, "EADDRNOTAVAIL");
+  assertStringIncludes(error.message, "this socket has not joined the group there");
+  const other = await joinGroup(two, { group, interface: LO });
+  await other.leave();
+  await assertRejects(() => other.leave(), Deno.errors.BadResource, "the group was left already");
+  // What was left and joined anew is another membership, which the old one does not end.
+  await using again = await joinGroup(two, { group, interface: LO });
+  await assertRejects(() => other.leave(), Deno.errors.BadResource);
+  await other[Symbol.asyncDispose]();
+  assertEquals([membership.interfaces, again.interfaces, joinedAt(group)], [["lo"], ["lo"], ["lo"]]);
 });

@@ -210,3 +210,45 @@ test(
     });
   },
 );
+
+test("Membership changes the filter everywhere or nowhere, and so do joins", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    const output = await left.run(
+      `using socket = udp.bindUdp();
+       const group = "239.0.8.9";
+       const membership = await multicast.joinGroup(socket, { group, interface: ["lo", "left0"] });
+       const filters = async () => (await Deno.readTextFile("/proc/net/mcfilter")).split("\\n")
+         .map((line) => line.trim().split(/\\s+/)).filter((line) => line[2] === "0xef000809")
+         .map(([, device, , source, including, excluding]) => [device, source, including, excluding].join(" ")).sort().join(", ");
+       await membership.setSources("exclude", ["10.1.1.1"]);
+       const before = await filters();
+       console.log(before);
+       // On one of the two the second sender is blocked already, by option.
+       options.MCAST_BLOCK_SOURCE.set(socket, { group, source: "10.1.1.2", interface: "left0" });
+       const changed = await filters();
+       await membership.blockSource("10.1.1.2").catch((error) => console.log(error.code));
+       console.log(await filters() === changed);
+       options.MCAST_UNBLOCK_SOURCE.set(socket, { group, source: "10.1.1.2", interface: "left0" });
+       const many = Array.from({ length: 300 }, (_, i) => "10.2." + (i >> 7) + "." + (i & 127));
+       await membership.setSources("include", many).catch((error) => console.log(error.code));
+       await membership.setSources("exclude", many).catch((error) => console.log(error.code));
+       console.log(await filters() === before, JSON.stringify(membership.sources()));
+       // From no membership at all, too.
+       await membership.setSources("include", []);
+       await membership.setSources("include", many).catch((error) => console.log(error.code));
+       await membership.setSources("exclude", many).catch((error) => console.log(error.code));
+       console.log(membership.interfaces.length, (await Deno.readTextFile("/proc/net/igmp")).includes("090800EF"));`,
+    );
+    assertEquals(output.split("\n"), [
+      "left0 0x0a010101 0 1, lo 0x0a010101 0 1",
+      "EADDRNOTAVAIL",
+      "true",
+      "ENOBUFS",
+      "ENOBUFS",
+      'true {"group":"239.0.8.9","mode":"exclude","sources":["10.1.1.1"]}',
+      "ENOBUFS",
+      "ENOBUFS",
+      "0 false",
+    ]);
+  });
+});

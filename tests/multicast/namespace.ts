@@ -17,45 +17,56 @@ async function command(program: string, ...args: string[]): Promise<void> {
 export class Namespace {
   /** The cable's interface. */
   readonly device: string;
-  readonly #name: string;
+  /** Its name, as ip(8) has it. */
+  readonly name: string;
 
   constructor(name: string, device: string) {
-    this.#name = name;
+    this.name = name;
     this.device = device;
   }
 
   /** Runs in it the program whose name and arguments follow. */
   get enter(): readonly string[] {
-    return ["ip", "netns", "exec", this.#name];
+    return ["ip", "netns", "exec", this.name];
   }
 
   /** Runs ip(8) in it. */
   async ip(...args: string[]): Promise<void> {
-    await command("ip", "-n", this.#name, ...args);
+    await command("ip", "-n", this.name, ...args);
   }
 
   /** Runs a function in it, which must not wait: sockets made there may be used later, from anywhere. */
   inside<T>(fn: () => T extends Promise<unknown> ? never : T): T {
-    using there = new raw.Namespace(this.#name);
+    using there = new raw.Namespace(this.name);
     return there.run(fn);
   }
 
   /** Writes a value of /proc/sys there. */
   sysctl(name: string, value: string): void {
-    using there = new raw.Namespace(this.#name);
+    using there = new raw.Namespace(this.name);
     there.sysctl(name, value);
   }
 
   /** Starts a program in it. */
   program(command: string, ...args: string[]): Program {
-    return start("ip", ["netns", "exec", this.#name, command, ...args]);
+    return start("ip", ["netns", "exec", this.name, command, ...args]);
+  }
+
+  /** Runs tc(8) in it. */
+  async tc(...args: string[]): Promise<void> {
+    await command("tc", "-n", this.name, ...args);
+  }
+
+  /** Runs another program in it. */
+  async exec(program: string, ...args: string[]): Promise<void> {
+    await command("ip", "netns", "exec", this.name, program, ...args);
   }
 
   /** Starts lines that use the library; see `script`. */
   start(code: string): Program {
     return start(
       "ip",
-      ["netns", "exec", this.#name, Deno.execPath(), ...runArguments(["-A", "--unstable-net"])],
+      ["netns", "exec", this.name, Deno.execPath(), ...runArguments(["-A", "--unstable-net"])],
       script(code),
     );
   }
@@ -68,7 +79,7 @@ export class Namespace {
 
   /** Starts a python3 script. */
   python(code: string): Program {
-    return start("ip", ["netns", "exec", this.#name, "python3", "-u", "-"], code);
+    return start("ip", ["netns", "exec", this.name, "python3", "-u", "-"], code);
   }
 }
 

@@ -1,0 +1,425 @@
+// Multicast and broadcast on a network: reports on the wire, what a switch then passes on, links that come and go, routers.
+// The network: lab.ts. Single hosts: ../multicast/. Peers in C and Python: multicast_peers_test.ts.
+import { assert, assertEquals } from "@std/assert";
+import { interfaceIndexOf } from "../../internal/netif.ts";
+import { joinGroup, type Membership } from "../../multicast/mod.ts";
+import {
+  IP_MULTICAST_ALL,
+  IP_MULTICAST_IF,
+  IP_MULTICAST_TTL,
+  IPV6_MULTICAST_ALL,
+  IPV6_MULTICAST_HOPS,
+  IPV6_MULTICAST_IF,
+  SO_BROADCAST,
+  SO_MEMINFO,
+  SO_RCVBUFFORCE,
+  SO_REUSEADDR,
+} from "../../options/mod.ts";
+import { Socket } from "../../socket/mod.ts";
+import { test } from "../needs.ts";
+import { sleep, until } from "../time.ts";
+import { changesOf, LAB, type Lab, type Node, passOn, Tap, withLab } from "./lab.ts";
+
+type Udp = Socket<"inet" | "inet6">;
+type Family = "inet" | "inet6";
+
+const PORT = 54361;
+const FAMILIES = ["inet", "inet6"] as const;
+const HOSTS = { inet: ["10.66.0.1", "10.66.0.2", "10.66.0.3"], inet6: ["fd66::1", "fd66::2", "fd66::3"] } as const;
+
+function open(node: Node, family: Family, port = 0): Udp {
+  const socket = node.inside(() => Socket.open(family, "dgram")) as Udp;
+  (family === "inet" ? IP_MULTICAST_ALL : IPV6_MULTICAST_ALL).set(socket, false);
+  socket.bind({ hostname: family === "inet" ? "0.0.0.0" : "::", port });
+  return socket;
+}
+
+/** A socket that sends from an address, by a device. */
+function sender(node: Node, family: Family, hostname: string, device = "eth0"): Udp {
+  const socket = node.inside(() => Socket.open(family, "dgram")) as Udp;
+  socket.bind({ hostname });
+  node.inside(() => {
+    if (family === "inet") IP_MULTICAST_IF.set(socket, hostname);
+    else IPV6_MULTICAST_IF.set(socket, interfaceIndexOf(device, "Cannot test"));
+  });
+  return socket;
+}
+
+/** What has arrived, as text. */
+function heard(socket: Udp): string[] {
+  const all: string[] = [];
+  for (let data; (data = socket.tryReceive()) !== null;) all.push(new TextDecoder().decode(data));
+  return all;
+}
+
+function bytes(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** Starts tcpdump, which has begun when this is over; what comes back ends it and tells the records that it saw. */
+async function tcpdump(lab: Lab, device: string, prefix: string): Promise<() => Promise<string[]>> {
+  const line = `exec tcpdump -l -n -vv --immediate-mode -i ${device} 'igmp or ip6[40] == 58' 2>&1`;
+  const program = lab.bridge.program("sh", "-c", line);
+  while (!(await program.line()).includes("listening on"));
+  const lines: string[] = [];
+  const reading = (async () => {
+    try {
+      for (;;) lines.push(await program.line());
+    } catch {
+      // It was ended.
+    }
+  })();
+  return async () => {
+    await program[Symbol.asyncDispose]();
+    await reading;
+    const records = lines.join("\n").matchAll(/\[gaddr (\S+) (\w+) ?\{ ?([^}]*)\}/g);
+    const words = Array.from(
+      records,
+      ([, group, kind, list]) => [kind, group, "{", ...list!.split(/[ ,]+/).filter(Boolean), "}"].join(" "),
+    );
+    return changesOf(words, prefix);
+  };
+}
+
+for (const family of FAMILIES) {
+  const [first, second] = HOSTS[family];
+  const six = family === "inet6";
+
+  test(`joins, blocks and leaves are seen on the wire as reports, and tcpdump sees them too, ${family}`, {
+    ...LAB,
+    run: ["ip", "tcpdump"],
+  }, async () => {
+    await withLab(async (lab) => {
+      const prefix = six ? "ff05::3:" : "239.0.3.";
+      const [any, chosen] = [`${prefix}1`, `${prefix}2`];
+      using wire = new Tap(lab.bridge, "h2");
+      const dump = await tcpdump(lab, "h2", prefix);
+      using socket = open(lab.h2, family, PORT);
+      const { h2 } = lab;
+      const steps: [string, () => Promise<unknown>][] = [];
+      let membership: Membership;
+      const change = (record: string, call: () => Promise<unknown>) => void steps.push([record, call]);
+      const join = (group: string, source?: string) =>
+        h2.call(async () =>
+          membership = await joinGroup(socket, {
+            group,
+            interface: "eth0",
+            ...(source === undefined ? {} : { source }),
+          })
+        );
+      change(`to_ex ${any} { }`, () => join(any));
+      change(`block ${any} { ${first} }`, () => h2.call(() => membership.blockSource(first)));
+      change(`allow ${any} { ${first} }`, () => h2.call(() => membership.unblockSource(first)));
+      change(`to_in ${any} { ${second} }`, () => h2.call(() => membership.setSources("include", [second])));
+      change(`to_ex ${any} { }`, () => h2.call(() => membership.setSources("exclude", [])));
+      change(`to_in ${any} { }`, () => h2.call(() => membership.leave()));
+      change(`allow ${chosen} { ${first} }`, () => join(chosen, first));
+      change(`allow ${chosen} { ${second} }`, () => h2.call(() => membership.unblockSource(second)));
+      change(`block ${chosen} { ${first} }`, () => h2.call(() => membership.blockSource(first)));
+      change(`block ${chosen} { ${second} }`, () => h2.call(() => membership.leave()));
+      for (const [record, call] of steps) {
+        const before = wire.changes(prefix).length;
+        await call();
+        await wire.until(prefix, record, before);
+        // Each change is told twice (RFC 3376 section 8.1), within ten milliseconds here: one told in two is another.
+        await sleep(40);
+      }
+      const told = wire.changes(prefix);
+      await sleep(50);
+      assertEquals(await dump(), told);
+    });
+  });
+
+  test(`what a switch passes on is what was asked for, by group and by sender, ${family}`, LAB, async () => {
+    await withLab(async (lab) => {
+      const group = six ? "ff35::3:3" : "232.0.3.3";
+      using one = open(lab.h2, family, PORT);
+      using other = open(lab.h3, family, PORT);
+      using wire = new Tap(lab.h2, "eth0", six ? "ipv6" : "ip");
+      using otherWire = new Tap(lab.h3, "eth0", six ? "ipv6" : "ip");
+      using from1 = sender(lab.h1, family, first);
+      using from4 = sender(lab.router, family, six ? "fd66::254" : "10.66.0.254");
+      const far = six ? "fd66::254" : "10.66.0.254";
+      const join = (node: Node, socket: Udp, source: string) =>
+        node.call(() => joinGroup(socket, { group, source, interface: "eth0" }));
+      const membership = await join(lab.h2, one, first);
+      await join(lab.h3, other, far);
+      await lab.asked(group, "h2", "h3");
+      // A switch that has just begun floods, until those who ask must have been heard.
+      let round = 0;
+      const send = async () => {
+        round++;
+        await from1.sendTo(bytes(`one ${round}`), { hostname: group, port: PORT });
+        await from4.sendTo(bytes(`router ${round}`), { hostname: group, port: PORT });
+        await until(() =>
+          wire.datagrams(PORT).concat(otherWire.datagrams(PORT)).filter((one) => one.endsWith(` ${round}`)).length > 1
+        );
+      };
+      const floods = () =>
+        wire.datagrams(PORT).includes(`router ${round}`) || otherWire.datagrams(PORT).includes(`one ${round}`);
+      for (let i = 0; i === 0 || floods(); i++) {
+        assert(i < 200, await lab.groups());
+        await sleep(20);
+        await send();
+        await sleep(5);
+      }
+      // The sockets heard only what they asked for all the time, whatever the switch did.
+      const mine = (words: string) => Array.from({ length: round }, (_, i) => `${words} ${i + 1}`);
+      assertEquals([heard(one), heard(other)], [mine("one"), mine("router")]);
+      // And the switch keeps it so, also when the other sender is asked for instead.
+      await lab.h2.call(() => membership.setSources("include", [far]));
+      for (let i = 0; i === 0 || wire.datagrams(PORT).includes(`one ${round}`); i++) {
+        assert(i < 200, await lab.groups());
+        await sleep(20);
+        round++;
+        await from1.sendTo(bytes(`one ${round}`), { hostname: group, port: PORT });
+        await from4.sendTo(bytes(`router ${round}`), { hostname: group, port: PORT });
+        await until(() => wire.datagrams(PORT).includes(`router ${round}`));
+      }
+      assert(heard(one).every((word) => word.startsWith("router")));
+      // Nobody asks any more: nothing of it reaches the wire.
+      await lab.h2.call(() => membership.leave());
+      const count = (words: string) => wire.datagrams(PORT).filter((word) => word === words).length;
+      for (let i = 0;; i++) {
+        assert(i < 200, await lab.groups());
+        await sleep(20);
+        await from4.sendTo(bytes(`last ${i}`), { hostname: group, port: PORT });
+        await until(() => otherWire.datagrams(PORT).includes(`last ${i}`));
+        await sleep(5);
+        if (count(`last ${i}`) === 0) break;
+      }
+    });
+  });
+
+  test(`blocking a sender on a network shuts that one out, ${family}`, LAB, async () => {
+    await withLab(async (lab) => {
+      const group = six ? "ff05::3:4" : "239.0.3.4";
+      using socket = open(lab.h2, family, PORT);
+      using from1 = sender(lab.h1, family, first);
+      using from3 = sender(lab.h3, family, HOSTS[family][2]);
+      const membership = await lab.h2.call(() => joinGroup(socket, { group, interface: "eth0" }));
+      await lab.asked(group, "h2");
+      const round = async (...expected: string[]) => {
+        await from1.sendTo(bytes("one"), { hostname: group, port: PORT });
+        await from3.sendTo(bytes("three"), { hostname: group, port: PORT });
+        const all: string[] = [];
+        await until(() => (all.push(...heard(socket)), all.length >= expected.length));
+        await sleep(20);
+        all.push(...heard(socket));
+        assertEquals(all.toSorted(), expected);
+      };
+      await round("one", "three");
+      await lab.h2.call(() => membership.blockSource(first));
+      await round("three");
+      await lab.h2.call(() => membership.unblockSource(first));
+      await round("one", "three");
+    });
+  });
+
+  test(`two interfaces keep apart, ${family}`, LAB, async () => {
+    await withLab(async (lab) => {
+      await lab.cable(lab.h1, lab.h2);
+      const group = six ? "ff02::3:5" : "239.0.3.5";
+      using bridge = sender(lab.h1, family, first);
+      using cable = sender(lab.h1, family, six ? "fd68::1" : "10.68.0.1", "eth1");
+      using socket = open(lab.h2, family, PORT);
+      const hears = async (expected: readonly string[]) => {
+        for (const [words, from] of [["by eth0", bridge], ["by eth1", cable]] as const) {
+          const device = from === bridge ? "eth0" : "eth1";
+          const zone = six ? `%${lab.h1.inside(() => interfaceIndexOf(device, "Cannot test"))}` : "";
+          await from.sendTo(bytes(words), { hostname: `${group}${zone}`, port: PORT });
+        }
+        const all: string[] = [];
+        await until(() => (all.push(...heard(socket)), all.length >= expected.length));
+        await sleep(20);
+        all.push(...heard(socket));
+        assertEquals(all.toSorted(), [...expected]);
+      };
+      for (const where of ["eth0", "eth1"]) {
+        const membership = await lab.h2.call(() => joinGroup(socket, { group, interface: where }));
+        if (where === "eth0") await lab.asked(group, "h2");
+        await hears([`by ${where}`]);
+        await lab.h2.call(() => membership.leave());
+        await hears([]);
+      }
+      await lab.h2.call(() => joinGroup(socket, { group, interface: ["eth0", "eth1"] }));
+      await lab.asked(group, "h2");
+      await hears(["by eth0", "by eth1"]);
+    });
+  });
+
+  test(`{ all: true } joins an interface that appears, and a link that flaps recovers, ${family}`, LAB, async () => {
+    await withLab(async (lab) => {
+      const group = six ? "ff05::3:6" : "239.0.3.6";
+      using socket = open(lab.h2, family, PORT);
+      const membership = await lab.h2.call(() => joinGroup(socket, { group, interface: { all: true } }));
+      const changes: string[] = [];
+      membership.onChange = ({ kind, interface: { name, up } }) => changes.push(`${kind} ${name} ${up}`);
+      using from1 = sender(lab.h1, family, first);
+      const arrives = async (from: Udp, words: string) => {
+        await until(() => {
+          // Nothing may be asked for, as addresses and links settle.
+          try {
+            from.trySendTo(bytes(words), { hostname: group, port: PORT });
+          } catch (error) {
+            if ((error as { code?: string }).code === undefined) throw error;
+          }
+          return heard(socket).includes(words);
+        });
+      };
+      await arrives(from1, "at first");
+      // A cable that was not there.
+      await lab.cable(lab.h1, lab.h2);
+      {
+        using late = sender(lab.h1, family, six ? "fd68::1" : "10.68.0.1", "eth1");
+        await arrives(late, "by the new cable");
+      }
+      assert(changes.includes("added eth1 false"), changes.join());
+      // The host's end is switched off and on; then the switch's end, which forgets what was asked for.
+      using wire = new Tap(lab.bridge, "h2");
+      for (const [node, device] of [[lab.h2, "eth0"], [lab.bridge, "h2"]] as const) {
+        changes.length = 0;
+        // What was told before is told again no more.
+        await sleep(100);
+        await node.lines(`link set ${device} down`);
+        await until(() => changes.includes("changed eth0 false"));
+        const before = wire.changes(group).length;
+        await node.lines(`link set ${device} up`);
+        await until(() => changes.includes("changed eth0 true"));
+        if (six && node === lab.h2) await lab.h2.lines("address replace fd66::2/64 dev eth0");
+        await until(() => wire.changes(group).slice(before).includes(`to_ex ${group} { }`));
+        await arrives(from1, `after ${device} was down`);
+      }
+      // The cable goes, and the rest stays.
+      await lab.h1.lines("link delete eth1");
+      await until(() => changes.some((change) => change.startsWith("removed eth1")));
+      assertEquals(lab.h2.inside(() => membership.interfaces).toSorted(), ["eth0", "lo"]);
+      await arrives(from1, "at last");
+      await lab.h2.call(() => membership.leave());
+    });
+  });
+
+  test(`the hop limit bounds the reach of a group, ${family}`, LAB, async () => {
+    await withLab(async (lab) => {
+      const group = six ? "ff05::3:7" : "239.0.3.7";
+      using _routing = passOn(lab.router, group, first);
+      using near = open(lab.h2, family, PORT);
+      using far = open(lab.h4, family, PORT);
+      for (const [node, socket] of [[lab.h2, near], [lab.h4, far]] as const) {
+        await node.call(() => joinGroup(socket, { group, interface: "eth0" }));
+      }
+      await lab.asked(group, "h2");
+      using from = sender(lab.h1, family, first);
+      const hops = six ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL;
+      const [atNear, atFar]: [string[], string[]] = [[], []];
+      const collect = () => {
+        atNear.push(...heard(near));
+        atFar.push(...heard(far));
+      };
+      for (const limit of [1, 2, 3, 1, 2]) {
+        hops.set(from, limit);
+        await from.sendTo(bytes(`${limit}`), { hostname: group, port: PORT });
+      }
+      await until(() => {
+        collect();
+        return atNear.length === 5 && atFar.length === 3;
+      });
+      await sleep(20);
+      collect();
+      assertEquals([atNear, atFar], [["1", "2", "3", "1", "2"], ["2", "3", "2"]]);
+    });
+  });
+}
+
+test("broadcast reaches its link, by address and limited, and no other", LAB, async () => {
+  await withLab(async (lab) => {
+    await lab.cable(lab.h1, lab.h2);
+    const receivers = [lab.h2, lab.h3, lab.h4].map((node) => open(node, "inet", PORT));
+    try {
+      using from = lab.h1.inside(() => Socket.open("inet", "dgram"));
+      from.bind({ hostname: "0.0.0.0" });
+      const error = await from.sendTo(bytes("no"), { hostname: "10.66.0.255", port: PORT }).catch((error) => error);
+      assertEquals(error.code, "EACCES");
+      SO_BROADCAST.set(from, true);
+      const all: string[][] = [[], [], []];
+      const collect = () => receivers.forEach((socket, i) => all[i]!.push(...heard(socket)));
+      // By the address of each link, then by the one that is everywhere, which goes out by the route it has.
+      await from.sendTo(bytes("bridge"), { hostname: "10.66.0.255", port: PORT });
+      await from.sendTo(bytes("cable"), { hostname: "10.68.0.255", port: PORT });
+      await from.sendTo(bytes("limited"), { hostname: "255.255.255.255", port: PORT });
+      // To the link behind the router: routers pass no broadcast on (bc_forwarding is off).
+      await from.sendTo(bytes("behind"), { hostname: "10.67.0.255", port: PORT });
+      await until(() => {
+        collect();
+        return all[0]!.length === 3 && all[1]!.length === 2;
+      });
+      await sleep(30);
+      collect();
+      assertEquals(all, [["bridge", "cable", "limited"], ["bridge", "limited"], []]);
+    } finally {
+      for (const socket of receivers) socket.close();
+    }
+  });
+});
+
+test("ten receivers lose nothing at 20,000 datagrams a second, and count what the path has dropped", {
+  ...LAB,
+  run: ["ip", "nft"],
+}, async () => {
+  await withLab(async (lab) => {
+    const RATE = 20_000, TOTAL = 20_000, BURST = 100;
+    using from = sender(lab.h1, "inet", HOSTS.inet[0]);
+    // A group of its own for each: of one that was just left and joined again the switch may pass nothing for a moment.
+    for (const [group, loss] of [["239.0.3.8", false], ["239.0.3.9", true]] as const) {
+      const dropped = loss ? await lab.drop(lab.h3, PORT, 10) : () => Promise.resolve(0);
+      const receivers = Array.from({ length: 10 }, (_, i) => {
+        const node = i % 2 === 0 ? lab.h2 : lab.h3;
+        const socket = node.inside(() => Socket.open("inet", "dgram"));
+        SO_REUSEADDR.set(socket, true);
+        socket.bind({ hostname: group, port: PORT });
+        SO_RCVBUFFORCE.set(socket, 2_000_000);
+        return { node, socket, next: 0, count: 0, inOrder: true };
+      });
+      try {
+        for (const { node, socket } of receivers) {
+          await node.call(() => joinGroup(socket, { group, interface: "eth0" }));
+        }
+        const message = new Uint8Array(1200);
+        const numbers = new DataView(message.buffer);
+        const buffer = new Uint8Array(2048);
+        const drain = () => {
+          for (const receiver of receivers) {
+            for (let data; (data = receiver.socket.tryReceive(buffer)) !== null; receiver.count++) {
+              const number = data[0]! << 24 | data[1]! << 16 | data[2]! << 8 | data[3]!;
+              receiver.inOrder &&= number >= receiver.next;
+              receiver.next = number + 1;
+            }
+          }
+        };
+        const to = { hostname: group, port: PORT };
+        const since = performance.now();
+        for (let i = 0; i < TOTAL;) {
+          for (let j = 0; j < BURST; j++) {
+            numbers.setUint32(0, i++);
+            assertEquals(from.trySendTo(message, to), message.length);
+          }
+          drain();
+          while (performance.now() - since < 1000 * i / RATE) await sleep(1);
+        }
+        const rate = Math.round(1000 * TOTAL / (performance.now() - since));
+        await until(() => (drain(), receivers.every(({ next }) => next >= TOTAL - 1)));
+        const lost = await dropped();
+        console.log(
+          `ten receivers at ${rate} datagrams a second, ${lost} of ${TOTAL} dropped on the way to half of them`,
+        );
+        assertEquals(lost > 0, loss);
+        for (const { node, socket, count, inOrder } of receivers) {
+          assertEquals([count, inOrder], [node === lab.h3 ? TOTAL - lost : TOTAL, true]);
+          assertEquals(SO_MEMINFO.get(socket)[8], 0);
+        }
+      } finally {
+        for (const { socket } of receivers) socket.close();
+      }
+    }
+  });
+});
