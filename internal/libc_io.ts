@@ -15,7 +15,7 @@ type Length = Uint32Array<ArrayBuffer>;
  * The length of a view as the engine has it: a getter of the caller's own could say anything, and FFI would believe it. Throws
  * for what is no typed array.
  */
-const lengthOf: (view: Uint8Array) => number = Function.prototype.call.bind(
+export const byteLengthOf: (view: Uint8Array) => number = Function.prototype.call.bind(
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")!.get!,
 );
 
@@ -112,23 +112,23 @@ function load(wanted: string): LibcIo {
       return result;
     },
     send(fd, data, flags) {
-      const result = send(fd, data as Bytes, lengthOf(data), flags);
+      const result = send(fd, data as Bytes, byteLengthOf(data), flags);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
     recv(fd, data, flags) {
-      const result = recv(fd, data as Bytes, lengthOf(data), flags);
+      const result = recv(fd, data as Bytes, byteLengthOf(data), flags);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
     sendto(fd, data, flags, to) {
-      const result = sendto(fd, data as Bytes, lengthOf(data), flags, to, to.byteLength);
+      const result = sendto(fd, data as Bytes, byteLengthOf(data), flags, to, to.byteLength);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
     recvfrom(fd, data, flags, from, length) {
       length[0] = from.byteLength;
-      const result = recvfrom(fd, data as Bytes, lengthOf(data), flags, from, length);
+      const result = recvfrom(fd, data as Bytes, byteLengthOf(data), flags, from, length);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
