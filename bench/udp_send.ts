@@ -7,14 +7,18 @@ const SECONDS = 0.25;
 /** Destinations in turn where datagrams are to go out as single ones, in one call. */
 const DESTINATIONS = 16;
 const MESSAGES = 1024;
+/** Destinations in turn of single datagrams. */
+const PEERS = 64;
 
 const TURN = `${DESTINATIONS} destinations in turn`;
 
 const WAYS = {
   cSingle: { who: "c", what: "`sendto`", how: "single" },
+  cTurn: { who: "c", what: `\`sendto\`, ${PEERS} destinations in turn`, how: "single" },
   cBatch: { who: "c", what: `\`sendmmsg\`, ${TURN}`, how: "mmsg" },
   cTrains: { who: "c", what: "GSO", how: "gso" },
   try: { who: "berkeley", what: "`trySend`", how: "try" },
+  turn: { who: "berkeley", what: `\`trySend\`, ${PEERS} destinations in turn`, how: "turn" },
   await: { who: "berkeley", what: "`await send`", how: "await" },
   batch: { who: "berkeley", what: `\`sendBatch\`, ${TURN}`, how: "batch" },
   trains: { who: "berkeley", what: "`sendBatch`, one destination (GSO)", how: "gso" },
@@ -60,7 +64,8 @@ async function main(): Promise<Answer> {
       const { who, how } = WAYS[way];
       if (who === "c") {
         const many = how === "gso" ? trainOf(bytes) : how === "mmsg" ? MESSAGES : 1;
-        return () => sends([sender, how, port!, bytes, many, SECONDS, how === "mmsg" ? DESTINATIONS : 1]);
+        const destinations = way === "cTurn" ? PEERS : way === "cBatch" ? DESTINATIONS : 1;
+        return () => sends([sender, how, port!, bytes, many, SECONDS, destinations]);
       }
       const command = all[who];
       return command && (() => sends([...command, "send", how, port!, bytes, SECONDS]));

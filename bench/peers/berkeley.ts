@@ -6,8 +6,10 @@ import { bytes, hostname, how, port, Slice, tell, trips, what } from "./slice.js
 /** Destinations of a batch that is to go out as single datagrams: neighbours to one address would become trains. */
 const DESTINATIONS = 16;
 const MESSAGES = 1024;
+/** Peers that single datagrams go to in turn. */
+const PEERS = 64;
 /** Datagrams of a batch of trains, of a mebibyte at most. */
-const TRAINS = Math.min(1024, Math.floor(2 ** 20 / bytes));
+const TRAINS = Math.min(4096, Math.floor(2 ** 20 / bytes));
 /** One of each control message that there is. */
 const FIELDS: readonly DatagramField[] = ["localAddr", "hopLimit", "dscp", "timestamp", "drops"];
 
@@ -21,6 +23,11 @@ async function send(socket: UdpSocket): Promise<void> {
     case "try":
       while (slice.goesOn(1)) socket.trySend(data, to);
       return;
+    case "turn": {
+      const peers = Array.from({ length: PEERS }, (_, i) => ({ hostname: `127.0.0.${1 + i}`, port }));
+      for (let i = 0; slice.goesOn(1); i++) socket.trySend(data, peers[i % PEERS]);
+      return;
+    }
     case "await":
       while (slice.goesOn(1)) await socket.send(data, to);
       return;

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define MOST 1024
+/* Calls between two looks at the clock, and the most destinations of single datagrams. */
+#define ROUND 64
 
 int main(int argc, char **argv) {
   if (argc < 6) return 2;
@@ -31,7 +33,7 @@ int main(int argc, char **argv) {
   long sent = 0, used = cpu();
   double began = now();
   for (double end = began + atof(argv[5]); now() < end;)
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < ROUND; i++) {
       struct sockaddr *one = (struct sockaddr *)&to[i];
       if (gso) sent += sendto(fd, data, (long)many * bytes, 0, one, sizeof to[i]) > 0 ? many : 0;
       else if (mmsg) {
