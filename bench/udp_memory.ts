@@ -58,16 +58,14 @@ async function receiving(gro: boolean): Promise<Loop> {
   const { bytes } = batch;
   const sender = await peer("udp_send", "gso", socket.addr.port, BYTES, TRAIN, 60);
   let seen = 0;
-  try {
-    return await loop(async () => {
-      const count = await socket.receiveBatch(batch);
-      for (let i = 0; i < count; i++) seen += bytes[batch.byteOffset(i)]! + batch.byteLength(i) + batch.run(i);
-      return count;
-    });
-  } finally {
-    await sender.end();
-    if (seen === 0) throw new Error("Nothing was received");
-  }
+  const result = await loop(async () => {
+    const count = await socket.receiveBatch(batch);
+    for (let i = 0; i < count; i++) seen += bytes[batch.byteOffset(i)]! + batch.byteLength(i) + batch.run(i);
+    return count;
+  });
+  await sender.end();
+  if (seen === 0) throw new Error("Nothing was received");
+  return result;
 }
 
 /** Ten million sent, trains to one destination or single ones to two in turn. */

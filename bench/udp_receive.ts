@@ -4,8 +4,10 @@ import { Comparison, contestants, type Demand, receives, trainOf, type Way } fro
 import { type Answer, compiled } from "./harness.ts";
 
 const SECONDS = 0.25;
-/** Datagrams that one call of sendmmsg takes, where no trains are sent. */
+/** Datagrams that one call of sendmmsg, or of recvmmsg in C, takes. */
 const MESSAGES = 64;
+/** Trains that one call of recvmmsg takes in C. */
+const TRAINS = 16;
 
 /** How the datagrams come, `gso` unless it is said, and in trains of how many. */
 interface Fed extends Way {
@@ -74,7 +76,7 @@ async function main(): Promise<Answer> {
     await comparison.run("Receiving datagrams", bytes, ways, "deno", (way) => {
       const { who, how, feed = "gso", train }: Fed = WAYS[way];
       const fed = { how: feed, bytes, many: feed === "gso" ? trainOf(bytes, train) : MESSAGES };
-      if (who === "c") return () => receives([receiver, how, bytes, SECONDS], fed);
+      if (who === "c") return () => receives([receiver, how, bytes, SECONDS, how === "gro" ? TRAINS : MESSAGES], fed);
       const command = all[who];
       return command && (() => receives([...command, "receive", how, bytes, SECONDS], fed));
     });
