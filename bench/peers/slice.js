@@ -3,7 +3,7 @@
 import process from "node:process";
 
 /** Seconds before it counts: compilers are done by then, and the sender is under way. */
-const WARM = 0.15;
+const WARM = 0.4;
 
 const [asked = "", ...rest] = process.argv.slice(2);
 const numbers = (asked === "trip" ? rest : rest.slice(1)).map(Number);
