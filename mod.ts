@@ -1,12 +1,12 @@
 // The whole library under one import; each room can be imported by itself too.
-// Nothing is defined here: tcp/, udp/, multicast/ and options/ are.
+// Nothing is defined here, all of it is in the rooms: options/, socket/, tcp/, udp/, multicast/.
 
 /**
  * The Berkeley socket API for Deno: typed options on any socket of the process, tuned TCP, UDP and multicast.
  *
  * `connectTcp` and `listenTcp` give Deno's own connections and listeners with options applied, `tuneTcp` tunes what
  * is open already, a running `Deno.serve` included. `bindUdp` gives a UDP socket, `joinGroup` and `listenMulticast`
- * the groups. Every option is a constant under its C name, with `get` and `set`, on sockets of Deno, of node and ours.
+ * the groups, `Socket` every other family, type and protocol. Every option is a constant under its C name, with `get` and `set`, on sockets of Deno, of node and ours.
  *
  * Importing opens nothing and asks for nothing. What Deno itself offers works with `--allow-net`; reading and setting
  * options calls the C library and needs `--allow-ffi` as well.
@@ -29,5 +29,6 @@
  */
 export * from "./multicast/mod.ts";
 export * from "./options/mod.ts";
+export * from "./socket/mod.ts";
 export * from "./tcp/mod.ts";
 export * from "./udp/mod.ts";
