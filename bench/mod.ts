@@ -5,11 +5,22 @@ import { formatted, markdown, type Table } from "./harness.ts";
 
 const HELP = `Runs the benchmarks and writes their tables into README.md.
 
-  --only NAME   runs one: options, descriptor, tcp_connect, socket, reactor or import; the README stays as it is
+  --only NAME   runs one: options, descriptor, list, tcp_connect, tcp_accept, socket, reactor,
+                capture or import; the README stays as it is
   --dry-run     runs all, the README stays as it is
   --help        prints this`;
 
-const QUESTIONS = ["options", "descriptor", "tcp_connect", "socket", "reactor", "import"];
+const QUESTIONS = [
+  "options",
+  "descriptor",
+  "list",
+  "tcp_connect",
+  "tcp_accept",
+  "socket",
+  "reactor",
+  "capture",
+  "import",
+];
 const README = new URL("../README.md", import.meta.url);
 const BEGIN = "<!-- bench: begin, written by deno task bench -->";
 const END = "<!-- bench: end -->";

@@ -17,7 +17,7 @@ const BEYOND: TcpOptions = { keepAlive: { idle: 30_000 }, userTimeout: 20_000 };
 type Connect = (to: { hostname: string; port: number }) => Promise<Deno.TcpConn>;
 
 /** Connections a second, each accepted and closed before the next is made. */
-async function rate(listener: TcpListener, connect: Connect): Promise<number> {
+async function rate(listener: Deno.TcpListener, connect: Connect): Promise<number> {
   const to = { hostname: HOSTNAME, port: listener.addr.port };
   const start = performance.now();
   for (let i = 0; i < CONNECTIONS; i++) {
@@ -29,7 +29,7 @@ async function rate(listener: TcpListener, connect: Connect): Promise<number> {
   return CONNECTIONS * 1000 / (performance.now() - start);
 }
 
-function listenPlain(): TcpListener {
+function listenPlain(): Deno.TcpListener {
   return Deno.listen({ hostname: HOSTNAME, port: 0 });
 }
 

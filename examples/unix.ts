@@ -30,11 +30,13 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 /** No more of a file is read: it may have no end. */
 const MOST = 2 ** 24;
+/** No more of a line is told: the answer is one packet. */
+const MOST_TOLD = 200;
 
 /** Opens the socket that waits for clients; of a path only the own user may come. */
 function listenOn(path: string): Socket<"unix"> {
   const listener = Socket.open("unix", "seqpacket");
-  listener.bind(addressOf(path), { mode: 0o600, unlinkOnClose: true });
+  listener.bind(addressOf(path), path.startsWith("@") ? {} : { mode: 0o600, unlinkOnClose: true });
   SO_PASSCRED.set(listener, true); // what is accepted inherits it
   listener.listen();
   console.log(`listening on ${path}`);
@@ -79,7 +81,9 @@ function descriptorsOf(message: IncomingMessage<"unix">): OwnedDescriptor[] {
 function tell(name: string, fd: number): string {
   const text = readText(fd);
   const lines = text.split("\n");
-  return `${name}: ${text.length} characters, ${lines.length - 1} ends of lines, begins ${JSON.stringify(lines[0])}`;
+  const first = lines[0]!;
+  const begin = first.length > MOST_TOLD ? `${first.slice(0, MOST_TOLD)}...` : first;
+  return `${name}: ${text.length} characters, ${lines.length - 1} ends of lines, begins ${JSON.stringify(begin)}`;
 }
 
 /** Reads an open file by pread(2): Deno has files by their paths alone. What might block, as a pipe, pread refuses. */

@@ -1,7 +1,7 @@
 // How a value of an option becomes the bytes of its C type and back: one codec a C type, the systems' widths inside.
 // Addresses alone: sockaddr.ts. Offsets and sizes: layout.ts. Which option has which codec: sockopt.ts.
 import { boolean, integer, object, shown, text } from "./argument.ts";
-import { instructionsOf } from "./bpf.ts";
+import { instructionsOf, refusalOf } from "./bpf.ts";
 import { constant } from "./constants.ts";
 import { parseHardware } from "./hardware_addr.ts";
 import { LAYOUT } from "./layout.ts";
@@ -625,6 +625,9 @@ let instructions: Bytes;
 
 function encodeFilter(program: FilterProgram): Bytes {
   const copied = instructionsOf(program);
+  // The kernel says EINVAL, to this as to much else.
+  const refused = refusalOf(copied);
+  if (refused !== null) throw new RangeError(`instruction ${refused.index} of the filter: ${refused.why}`);
   const { size, fields } = LAYOUT.sock_filter.linux;
   const encoded = new Uint8Array(copied.length * size);
   copied.forEach(({ code, jt, jf, k }, i) => {

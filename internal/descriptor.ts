@@ -12,7 +12,7 @@
 // descriptor that stands alone more than 65,536 numbers above all others is not found.
 import { integer, prefixed, shown } from "./argument.ts";
 import { constant, CONSTANTS } from "./constants.ts";
-import { check, failed } from "./errno.ts";
+import { check, failed, failedWith, systemError } from "./errno.ts";
 import { ffiGranted } from "./ffi.ts";
 import { type Libc, libc, libcIfOpen } from "./libc.ts";
 import { LAYOUT } from "./layout.ts";
@@ -59,6 +59,8 @@ export interface Descriptor {
   readonly family: number;
   readonly type: number;
   readonly protocol: number;
+  /** Whether another thread may close it at any time: see {@linkcode whileOpen}. */
+  readonly shared: boolean;
 }
 
 /** What is looked for: a socket with these addresses. `null` for an address that is not compared. */
@@ -69,6 +71,13 @@ interface Wanted {
   readonly listening: boolean;
 }
 type Endpoint = { readonly ip: Bytes; readonly port: number } | { readonly path: string };
+
+/** A part of an address of the Internet, to leave out at a glance what cannot match. `null` for what is not compared. */
+export interface Hint {
+  /** In IPv6's clothes, where it is an IPv4 address. */
+  readonly ip: Bytes | null;
+  readonly port: number | null;
+}
 
 const held = new WeakMap<object, Descriptor>();
 /** The numbers that connections of ours probably have, looked at when they are first touched. */
@@ -84,6 +93,8 @@ interface Numbers {
   readonly domain: number | null;
   readonly protocol: number | null;
   readonly listening: number;
+  /** Of TCP_INFO, which begins with the state. */
+  readonly state: number;
   readonly inet: number;
   readonly inet6: number;
   readonly unix: number;
@@ -91,7 +102,10 @@ interface Numbers {
   readonly dgram: number;
   readonly tcp: number;
   readonly mptcp: number | null;
+  readonly udp: number;
   readonly noDelay: number;
+  /** Where the port stands in a sockaddr_in, and in a sockaddr_in6. */
+  readonly port: number;
 }
 let numbers: Numbers | undefined;
 
@@ -111,6 +125,7 @@ function kernel(doing: string): Numbers {
     domain: SOCKOPT.SO_DOMAIN[option],
     protocol: SOCKOPT.SO_PROTOCOL[option],
     listening: SOCKOPT.SO_ACCEPTCONN[option],
+    state: SOCKOPT.TCP_INFO[option]!,
     inet: constant("AF_INET", os),
     inet6: constant("AF_INET6", os),
     unix: constant("AF_UNIX", os),
@@ -118,7 +133,9 @@ function kernel(doing: string): Numbers {
     dgram: constant("SOCK_DGRAM", os),
     tcp: constant("IPPROTO_TCP", os),
     mptcp: CONSTANTS.IPPROTO_MPTCP[os === "linux" ? 0 : 1],
+    udp: constant("IPPROTO_UDP", os),
     noDelay: SOCKOPT.TCP_NODELAY[option],
+    port: LAYOUT.sockaddr_in[os].fields.sin_port[0],
   };
 }
 
@@ -163,35 +180,55 @@ function ask(k: Numbers, fd: number, option: number): number | null {
   return failed(k.c.getsockopt(fd, k.socket, option, int, length)) ? null : intWord[0]!;
 }
 
-/** Looks at a descriptor; null when it is no open socket. */
-function look(k: Numbers, fd: number): Descriptor | null {
+/** What {@linkcode look} saw besides, if it was to: the first byte of TCP_INFO, negative for sockets without. */
+let seenState = -1;
+const stateByte = new Uint8Array(1);
+
+/** The state is what TCP_INFO begins with, and the kernel writes as much as there is room for. */
+function stateOf(k: Numbers, fd: number): number {
+  return failed(k.c.getsockopt(fd, k.tcp, k.state, stateByte, length)) ? -1 : stateByte[0]!;
+}
+
+/** Looks at a descriptor; null when it is no open socket. Its own address is in `name` then, if it has any. */
+function look(k: Numbers, fd: number, withState = false): Descriptor | null {
   // The identity first: what another socket answers, that took the number meanwhile, then has that of a closed one.
   if (!identify(k, fd)) return null;
   const low = cookieWords[0]!;
   const high = cookieWords[1]!;
-  const type = ask(k, fd, k.type);
-  if (type === null) return null;
-  let family = k.domain === null ? null : ask(k, fd, k.domain);
-  if (family === null) {
-    if (failed(k.c.getsockname(fd, name, length))) return null;
-    family = familyOf(name, k.os);
-  }
-  const protocol = k.protocol === null ? usualProtocol(k, family, type) : ask(k, fd, k.protocol);
+  if (k.protocol === null || k.domain === null) return lookByAddress(k, fd, low, high, withState);
+  const protocol = ask(k, fd, k.protocol);
   if (protocol === null) return null;
-  return { fd, low, high, peer: protocol === k.mptcp ? peerOf(k, fd) : 0, family, type, protocol };
+  const tcp = protocol === k.tcp || protocol === k.mptcp;
+  seenState = tcp && withState ? stateOf(k, fd) : -1;
+  // What tells a state is a stream, and not a raw socket of TCP's number.
+  const type = seenState < 0 ? ask(k, fd, k.type) : k.stream;
+  if (type === null) return null;
+  const peer = protocol === k.mptcp ? peerOf(k, fd) : 0;
+  // TCP and UDP have addresses of their family; others may borrow them. The address comes last, as it is read from `name`.
+  const told = tcp || protocol === k.udp ? null : ask(k, fd, k.domain);
+  const named = hasName(k, fd);
+  const family = told ?? (named ? familyOf(name, k.os) : null);
+  if (family === null) return null;
+  if (!named) length[0] = 0;
+  return { fd, low, high, peer, family, type, protocol, shared: false };
 }
 
-/** macOS cannot be asked for the protocol: streams of the Internet are TCP, datagrams UDP. */
-function usualProtocol(k: Numbers, family: number, type: number): number {
-  if (family !== k.inet && family !== k.inet6) return 0;
-  return type === k.stream ? constant("IPPROTO_TCP", k.os) : type === k.dgram ? constant("IPPROTO_UDP", k.os) : 0;
+/** The same on macOS, which cannot be asked for family and protocol: streams of the Internet are TCP, datagrams UDP. */
+function lookByAddress(k: Numbers, fd: number, low: number, high: number, withState: boolean): Descriptor | null {
+  const type = ask(k, fd, k.type);
+  if (type === null || !hasName(k, fd)) return null;
+  const family = familyOf(name, k.os);
+  const inet = family === k.inet || family === k.inet6;
+  const protocol = !inet ? 0 : type === k.stream ? k.tcp : type === k.dgram ? k.udp : 0;
+  seenState = protocol === k.tcp && withState ? stateOf(k, fd) : -1;
+  return { fd, low, high, peer: 0, family, type, protocol, shared: false };
 }
 
 /** The address of a descriptor, or of its peer, as the kernel has it; null when there is none. */
 export function addressOf(fd: number, which: "local" | "remote"): KernelAddress | null {
   const k = kernel("Cannot read an address");
   const result = which === "local" ? k.c.getsockname(fd, name, length) : k.c.getpeername(fd, name, length);
-  return failed(result) ? null : readSockaddr(name.subarray(0, Math.min(length[0]!, name.byteLength)), k.os);
+  return failed(result) ? null : nameAsAddress(k);
 }
 
 /** A socket as messages show it: `tcp 127.0.0.1:80`. */
@@ -356,11 +393,10 @@ function isOpen(k: Numbers, socket: object, seen: Descriptor): boolean {
 }
 
 /** A descriptor that was found, as a socket that options take: closed once its number belongs to another. */
-function asSocket(k: Numbers, found: Descriptor, doing: string): HasDescriptor {
+function asSocket(found: Descriptor): HasDescriptor {
   return {
     get [DESCRIPTOR](): number {
-      if (!isStill(k, found)) throw closed(doing);
-      return found.fd;
+      return heldBy(this, found, true);
     },
   };
 }
@@ -379,7 +415,7 @@ export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[]
       if (failed(k.c.getsockname(one.fd, name, length))) return false;
       return any ? portOf(k) === local.port : isAt(k, endpoint);
     })
-    .map((one) => asSocket(k, one, doing));
+    .map(asSocket);
 }
 
 /**
@@ -388,7 +424,7 @@ export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[]
  */
 const GAP = 4096;
 const WIDE_GAP = 65_536;
-const CHUNK = 256;
+const CHUNK = 1024;
 
 /** Searches the process's descriptors; duplicates of one socket are folded. */
 function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descriptor[] {
@@ -407,53 +443,169 @@ function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descri
  * Every socket of the process, of whatever thread, in the order of their descriptors; of the duplicates of one the first.
  *
  * @param preferred Descriptors to be taken before others of the same socket.
+ * @param local What is asked of own addresses; sockets that have it may be left out all the same if they are closed.
+ * @param remote What is asked of peers.
  * @param doing The beginning of messages.
+ * @param make Makes of a socket what is wanted, null to leave it out. It gets the first byte of TCP_INFO, negative for
+ * sockets without, and the own address, null for sockets without.
  */
-export function everySocket(preferred: ReadonlySet<number>, doing: string): Descriptor[] {
+export function everySocket<T>(
+  preferred: { has(fd: number): boolean },
+  local: Hint | null,
+  remote: Hint | null,
+  doing: string,
+  make: (found: Descriptor, state: number, address: KernelAddress | null) => T | null,
+): T[] {
   const k = kernel(doing);
-  const result = new Map<number, Descriptor>();
-  scan(k, doing, () => WIDE_GAP, (fd) => {
-    const seen = look(k, fd);
-    if (seen === null) return;
-    // By one half of the cookie; sockets that share it take the next free place.
-    let key = seen.low;
-    for (let other; (other = result.get(key)) !== undefined && !isSame(other, seen);) key++;
-    const twin = result.get(key);
-    if (twin === undefined || (preferred.has(fd) && !preferred.has(twin.fd))) result.set(key, seen);
-  });
-  return [...result.values()];
+  const result: T[] = [];
+  /** By one half of the cookie; sockets that share it take the next free place. */
+  const places = new Map<number, { found: Descriptor; at: number }>();
+  let fds: number[] = [];
+  scan(k, doing, () => WIDE_GAP, (fd) => fds.push(fd));
+  if (local !== null) fds = withAddress(k, fds, k.c.getsockname, local);
+  if (remote !== null) fds = withAddress(k, fds, k.c.getpeername, remote);
+  for (const fd of fds) {
+    const found = look(k, fd, true);
+    if (found === null) continue;
+    let key = found.low;
+    let twin = places.get(key);
+    while (twin !== undefined && !isSame(twin.found, found)) twin = places.get(++key);
+    if (twin !== undefined && (!preferred.has(fd) || preferred.has(twin.found.fd))) continue;
+    const made = make(found, seenState, nameAsAddress(k));
+    if (made === null) continue;
+    places.set(key, { found, at: twin?.at ?? result.length });
+    result[twin?.at ?? result.length] = made;
+  }
+  return result;
+}
+
+/** A socket that was seen before, as {@linkcode everySocket} would make it; null once it is closed. */
+export function sameSocket<T>(
+  found: Descriptor,
+  doing: string,
+  make: (found: Descriptor, state: number, address: KernelAddress | null) => T | null,
+): T | null {
+  const k = kernel(doing);
+  const seen = look(k, found.fd, true);
+  return seen === null || !isSame(seen, found) ? null : make(seen, seenState, nameAsAddress(k));
+}
+
+/** The address in `name`. */
+function nameAsAddress(k: Numbers): KernelAddress | null {
+  return length[0] === 0 ? null : readSockaddr(name.subarray(0, Math.min(length[0]!, name.byteLength)), k.os);
+}
+
+/**
+ * The sockets whose address a hint does not rule out. A short loop: in a program that has thousands of sockets and looks at
+ * them for the first time, what stands here runs as slowly as can be.
+ */
+function withAddress(k: Numbers, fds: readonly number[], ask: Libc["getsockname"], { ip, port }: Hint): number[] {
+  const result: number[] = [];
+  const at = k.port;
+  const high = port === null ? 0 : port >> 8;
+  const low = port === null ? 0 : port & 0xff;
+  for (const fd of fds) {
+    if (failed(ask(fd, name, length))) continue;
+    if (port !== null && (name[at] !== high || name[at + 1] !== low)) continue;
+    const family = familyOf(name, k.os);
+    if ((family === k.inet || family === k.inet6) && (ip === null || hasIp(k, ip))) result.push(fd);
+  }
+  return result;
 }
 
 function isSame(one: Descriptor, other: Descriptor): boolean {
   return one.low === other.low && one.high === other.high && one.peer === other.peer;
 }
 
-/** The number of a socket that was seen, from now on that of this object; BadResource once it is closed. */
-export function heldBy(object: HasDescriptor, found: Descriptor): number {
+/**
+ * The number of a socket that was seen, from now on that of this object; BadResource once it is closed.
+ *
+ * @param shared Whether another thread may close it.
+ */
+export function heldBy(object: HasDescriptor, found: Descriptor, shared: boolean): number {
   if (!isStill(kernel("Cannot use a socket"), found)) throw closed("Cannot use a socket");
-  held.set(object, found);
+  if (!held.has(object)) held.set(object, shared ? { ...found, shared } : found);
   return found.fd;
 }
 
+/**
+ * Does something with a socket that another thread may close at any time. It is given a number of its own meanwhile:
+ * whoever gets the old one between two calls is not mistaken for it. If the owner closes it meanwhile, it closes here, at
+ * the end, and what SO_LINGER makes close() wait for is waited for here.
+ *
+ * @param found The socket; one that is not `shared` needs none of this.
+ * @param doing The beginning of messages.
+ * @param use What to do, with that number.
+ */
+export function whileOpen<T>(found: Descriptor, doing: string, use: (found: Descriptor) => T): T {
+  const k = kernel(doing);
+  const fd = k.c.dup(found.fd);
+  if (failed(fd)) throw failedWith("EBADF") ? closed(doing) : systemError("fcntl", doing, DUPLICATE_REMEDIES);
+  try {
+    const duplicate = { ...found, fd };
+    if (!isStill(k, duplicate)) throw closed(doing);
+    return use(duplicate);
+  } finally {
+    k.c.close(fd);
+  }
+}
+
+const DUPLICATE_REMEDIES = {
+  EMFILE: "a socket that another thread may close needs a free descriptor for the time of a call",
+};
+
 /** Visits every open descriptor, lowest first, until so many closed ones come in a row. */
 function scan(k: Numbers, doing: string, gap: () => number, visit: (fd: number) => void): void {
-  const { size, fields } = LAYOUT.pollfd[k.os];
-  const fds = new Uint8Array(CHUNK * size);
-  const view = new DataView(fds.buffer);
-  const invalid = constant("POLLNVAL", k.os);
+  const entries = new Entries(k.os);
   const limit = k.c.limit();
   let lastOpen = 0;
   for (let first = 0; first < limit; first += CHUNK) {
     if (first - lastOpen > gap()) break;
     // poll(2) takes no more entries than the process may have descriptors.
     const count = Math.min(CHUNK, limit - first);
-    for (let i = 0; i < count; i++) view.setInt32(i * size + fields.fd[0], first + i, true);
-    check(k.c.pollNow(fds.subarray(0, count * size)), "poll", doing);
-    for (let i = 0; i < count; i++) {
-      if ((view.getInt16(i * size + fields.revents[0], true) & invalid) !== 0) continue;
+    check(k.c.pollNow(entries.from(first, count)), "poll", doing);
+    for (let i = 0; (i = entries.nextOpen(i, count)) < count; i++) {
       lastOpen = first + i;
       visit(first + i);
     }
+  }
+}
+
+/** An array of struct pollfd. Whole words and short loops: most numbers are closed, and the first search is never warm. */
+class Entries {
+  readonly #bytes: Bytes;
+  readonly #fds: Int32Array;
+  readonly #answers: Uint16Array;
+  readonly #invalid: number;
+  /** Where the number of an entry stands, in words, and what poll(2) answers, in half words. */
+  readonly #fd: readonly [first: number, step: number];
+  readonly #answer: readonly [first: number, step: number];
+
+  constructor(os: OperatingSystem) {
+    const { size, fields } = LAYOUT.pollfd[os];
+    this.#bytes = new Uint8Array(CHUNK * size);
+    this.#fds = new Int32Array(this.#bytes.buffer);
+    this.#answers = new Uint16Array(this.#bytes.buffer);
+    this.#invalid = constant("POLLNVAL", os);
+    this.#fd = [fields.fd[0] / 4, size / 4];
+    this.#answer = [fields.revents[0] / 2, size / 2];
+  }
+
+  /** The entries of so many descriptors. */
+  from(first: number, count: number): Bytes {
+    const fds = this.#fds;
+    const [at, step] = this.#fd;
+    for (let i = 0, word = at; i < count; i++, word += step) fds[word] = first + i;
+    return this.#bytes.subarray(0, count * step * 4);
+  }
+
+  /** The next entry from `i` on that poll(2) did not call closed. */
+  nextOpen(i: number, count: number): number {
+    const answers = this.#answers;
+    const invalid = this.#invalid;
+    const [at, step] = this.#answer;
+    for (let half = at + i * step; i < count; i++, half += step) if ((answers[half]! & invalid) === 0) return i;
+    return count;
   }
 }
 
@@ -467,13 +619,16 @@ function fits(k: Numbers, fd: number, wanted: Wanted): boolean {
   return wanted.type === "dgram" || wanted.remote !== null || (ask(k, fd, k.listening) === 1) === wanted.listening;
 }
 
+function hasName(k: Numbers, fd: number): boolean {
+  return !failed(k.c.getsockname(fd, name, length));
+}
+
 function hasPeer(k: Numbers, fd: number): boolean {
   return !failed(k.c.getpeername(fd, name, length));
 }
 
 function portOf(k: Numbers): number {
-  return name[LAYOUT.sockaddr_in[k.os].fields.sin_port[0]]! << 8 |
-    name[LAYOUT.sockaddr_in[k.os].fields.sin_port[0] + 1]!;
+  return name[k.port]! << 8 | name[k.port + 1]!;
 }
 
 /**
@@ -498,19 +653,23 @@ function isAt(k: Numbers, endpoint: Endpoint): boolean {
     const address = readSockaddr(name.subarray(0, length[0]), k.os);
     return address.family === "unix" && address.path === endpoint.path;
   }
-  if (portOf(k) !== endpoint.port) return false;
+  return portOf(k) === endpoint.port && hasIp(k, endpoint.ip);
+}
+
+/** Whether the address in `name` has this IP address. */
+function hasIp(k: Numbers, wanted: Bytes): boolean {
   const ip = ipOf(name, k.os);
   if (ip === null) return false;
   // IPv4 is compared in IPv6's clothes: the two are one on dual-stack sockets.
   const offset = 16 - ip.length;
-  for (let i = 0; i < ip.length; i++) if (ip[i] !== endpoint.ip[offset + i]) return false;
-  return ip.length === 16 || MAPPED.every((byte, i) => endpoint.ip[i] === byte);
+  for (let i = 0; i < ip.length; i++) if (ip[i] !== wanted[offset + i]) return false;
+  return ip.length === 16 || MAPPED.every((byte, i) => wanted[i] === byte);
 }
 
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /** 16 bytes for either family. */
-function normal(ip: Bytes): Bytes {
+export function normal(ip: Bytes): Bytes {
   if (ip.length === 16) return ip;
   const bytes = new Uint8Array(16);
   bytes.set(MAPPED);

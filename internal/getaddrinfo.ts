@@ -1,7 +1,7 @@
 // Host names, looked up by the C library in a thread of the runtime: /etc/hosts, nsswitch and all that it does.
 // Literal addresses are taken apart in sockaddr.ts; who may look up what, and the checks, are in socket/resolve.ts.
 import { constant, type ConstantName, CONSTANTS } from "./constants.ts";
-import { giveWaits, takeWaits } from "./ffi.ts";
+import { giveWaits, takeWaits, type Waits } from "./ffi.ts";
 import { LAYOUT } from "./layout.ts";
 import { libc } from "./libc.ts";
 import { type LibcIo, libcIo } from "./libc_io.ts";
@@ -39,45 +39,21 @@ export function lookUp(
   doing: string,
   signal: AbortSignal | undefined,
 ): Promise<InetAddress[]> {
-  const io = libcIo(doing);
-  const c = libc(doing);
-  const os = OS as "linux" | "darwin";
-  const { size, fields } = LAYOUT.addrinfo[os];
-  const hints = new Uint8Array(size);
-  const view = new DataView(hints.buffer);
-  const af = family === undefined ? "AF_UNSPEC" : family === "inet" ? "AF_INET" : "AF_INET6";
-  view.setInt32(fields.ai_family[0], constant(af, os), true);
-  // Of one type, else every address comes once for each; which type makes no difference to a name.
-  view.setInt32(fields.ai_socktype[0], constant("SOCK_STREAM", os), true);
-
-  // A nonblocking call keeps no buffer alive, and this one may outlast the program's interest, or its Worker.
-  const memory: Deno.PointerObject[] = [];
-  const allocated = (bytes: Bytes): Deno.PointerObject => {
-    const pointer = io.calloc(1, bytes.byteLength);
-    memory.push(pointer);
-    io.poke(pointer, bytes);
-    return pointer;
-  };
-  const free = () => {
-    for (const one of memory) io.free(one);
-    giveWaits();
-  };
-  const waits = takeWaits(doing);
+  const question = new Question(hostname, family, doing);
+  let waits: Waits | undefined;
   let call: Promise<number>;
-  let list: Deno.PointerObject;
   try {
-    list = allocated(new Uint8Array(8));
-    const node = allocated(utf8.encode(`${hostname}\0`));
-    const wanted = allocated(hints);
-    call = waits.getaddrinfo(node, null, wanted, list);
+    waits = takeWaits(doing);
+    call = waits.getaddrinfo(question.node, null, question.hints, question.list);
   } catch (error) {
-    free();
+    question.free();
+    if (waits !== undefined) giveWaits();
     throw error;
   }
-  const ended = call.then((result) => {
-    if (result !== 0) throw lookupError(result, c.text(io.gaiStrerror(result)), doing);
-    return readList(io, list, os, c.peek);
-  }).finally(free);
+  const ended = call.then((result) => question.answer(result)).finally(() => {
+    question.free();
+    giveWaits();
+  });
   return new Promise((resolve, reject) => {
     const abort = () => {
       unrefPromise(call);
@@ -86,6 +62,67 @@ export function lookUp(
     signal?.addEventListener("abort", abort, { once: true });
     ended.then(resolve, reject).finally(() => signal?.removeEventListener("abort", abort));
   });
+}
+
+/** The same at once, as Deno.listen does it: nothing else runs meanwhile. */
+export function lookUpNow(hostname: string, doing: string): InetAddress[] {
+  const question = new Question(hostname, undefined, doing);
+  try {
+    return question.answer(libcIo(doing).getaddrinfoNow(question.node, question.hints, question.list));
+  } finally {
+    question.free();
+  }
+}
+
+/** What getaddrinfo is asked, in memory of the C library, and what it answers. */
+class Question {
+  readonly #doing: string;
+  readonly #io: LibcIo;
+  readonly #memory: Deno.PointerObject[] = [];
+  readonly node: Deno.PointerObject;
+  readonly hints: Deno.PointerObject;
+  /** Where the address of the answer goes. */
+  readonly list: Deno.PointerObject;
+
+  constructor(hostname: string, family: "inet" | "inet6" | undefined, doing: string) {
+    this.#doing = doing;
+    this.#io = libcIo(doing);
+    const os = OS as "linux" | "darwin";
+    const { size, fields } = LAYOUT.addrinfo[os];
+    const hints = new Uint8Array(size);
+    const view = new DataView(hints.buffer);
+    const af = family === undefined ? "AF_UNSPEC" : family === "inet" ? "AF_INET" : "AF_INET6";
+    view.setInt32(fields.ai_family[0], constant(af, os), true);
+    // Of one type, else every address comes once for each; which type makes no difference to a name.
+    view.setInt32(fields.ai_socktype[0], constant("SOCK_STREAM", os), true);
+    try {
+      this.list = this.#allocated(new Uint8Array(8));
+      this.node = this.#allocated(utf8.encode(`${hostname}\0`));
+      this.hints = this.#allocated(hints);
+    } catch (error) {
+      this.free();
+      throw error;
+    }
+  }
+
+  /** A nonblocking call keeps no buffer alive, and may outlast the program's interest, or its Worker. */
+  #allocated(bytes: Bytes): Deno.PointerObject {
+    const pointer = this.#io.calloc(1, bytes.byteLength);
+    this.#memory.push(pointer);
+    this.#io.poke(pointer, bytes);
+    return pointer;
+  }
+
+  /** The addresses, or the error that the result is. */
+  answer(result: number): InetAddress[] {
+    const c = libc(this.#doing);
+    if (result !== 0) throw lookupError(result, c.text(this.#io.gaiStrerror(result)), this.#doing);
+    return readList(this.#io, this.list, OS as "linux" | "darwin", c.peek);
+  }
+
+  free(): void {
+    for (const one of this.#memory) this.#io.free(one);
+  }
 }
 
 /** Reads the list that getaddrinfo made, and gives it back. */

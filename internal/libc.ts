@@ -3,6 +3,7 @@
 //
 // What a system must provide to be listed in libc_*.ts: the symbols of libc_linux.ts with these meanings, errno at a
 // fixed address a thread, and descriptors that are small integers, lowest free one first. (Windows has none of the last.)
+import { constant } from "./constants.ts";
 import { openLibc } from "./ffi.ts";
 import { SYMBOLS as DARWIN } from "./libc_darwin.ts";
 import { SYMBOLS as LINUX } from "./libc_linux.ts";
@@ -18,6 +19,7 @@ export interface Libc {
   getsockname(fd: number, address: Bytes, length: Uint32Array<ArrayBuffer>): number;
   getpeername(fd: number, address: Bytes, length: Uint32Array<ArrayBuffer>): number;
   socket(family: number, type: number, protocol: number): number;
+  /** The lowest free number for the same; on Linux no other program inherits it. */
   dup(fd: number): number;
   close(fd: number): number;
   /** How many descriptors the process may have. */
@@ -44,6 +46,8 @@ export interface Libc {
 /** errno of the call that failed last. Read by errno.ts alone. */
 export const saved: Int32Array<ArrayBuffer> = new Int32Array(1);
 
+const DUPLICATE = constant("F_DUPFD_CLOEXEC", "linux");
+
 let loaded: Libc | undefined;
 
 /** The calls; opens the C library at the first use. `wanted` begins the message of a refusal: `Cannot read SO_ERROR`. */
@@ -65,13 +69,16 @@ export function libcIfOpen(): Libc | undefined {
 
 function load(wanted: string): Libc {
   const linux = OS === "linux" ? openLibc(LINUX, wanted) : null;
-  const c = linux ?? openLibc(DARWIN, wanted);
+  const darwin = linux === null ? openLibc(DARWIN, wanted) : null;
+  const c = linux ?? darwin!;
   const here = where = c.errnoLocation();
   const peek = c.memcpy;
   // A wrapper by hand for each symbol: nothing may run between the call and the reading of errno, not even the entry
   // of a function (V8 compiles and collects there), and a wrapper shared by several symbols would never be optimised.
-  const { getsockopt, setsockopt, getsockname, getpeername, socket, dup, close, poll, getifaddrs, if_nametoindex } = c;
+  const { getsockopt, setsockopt, getsockname, getpeername, socket, close, poll, getifaddrs, if_nametoindex } = c;
   const ioctl = linux?.ioctl;
+  const fcntl = linux?.fcntl;
+  const dup = darwin?.dup;
   const decoder = new TextDecoder();
   return {
     getsockopt(fd, level, name, value, length) {
@@ -103,7 +110,7 @@ function load(wanted: string): Libc {
       return result;
     },
     dup(fd) {
-      const result = dup(fd);
+      const result = fcntl !== undefined ? fcntl(fd, DUPLICATE, 0) : dup!(fd);
       if (result < 0) peek(saved, here, 4);
       return result;
     },

@@ -2,11 +2,13 @@
 // What calls them is libc.ts. Never run by the authors, who have no Mac: the prototypes are from Apple's manual pages.
 import { SYMBOLS as LINUX } from "./libc_linux.ts";
 
-const { ioctl: _variadic, ...shared } = LINUX;
+const { ioctl: _ioctl, fcntl: _fcntl, ...shared } = LINUX;
 
-/** No ioctl: it is variadic, and Apple's ARM calling convention passes variadic arguments elsewhere. */
+/** No ioctl, no fcntl: they are variadic, and Apple's ARM calling convention passes variadic arguments elsewhere. */
 export const SYMBOLS = {
   ...shared,
   // int *__error(void)
   errnoLocation: { name: "__error", parameters: [], result: "u64" },
+  // int dup(int fd)
+  dup: { parameters: ["i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

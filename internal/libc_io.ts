@@ -1,6 +1,7 @@
 // The calls into the C library that sockets of our own need, errno saved by each before anything else can run.
 // Options, names and interfaces go through libc.ts; the calls that wait are handed out by ffi.ts; symbols stand in libc_*.ts.
 import { openLibc } from "./ffi.ts";
+import { LAYOUT } from "./layout.ts";
 import { errnoAddress, saved } from "./libc.ts";
 import { IO_SYMBOLS } from "./libc_linux.ts";
 import { OS, OS_NAME } from "./os.ts";
@@ -14,7 +15,7 @@ type Length = Uint32Array<ArrayBuffer>;
  * The length of a view as the engine has it: a getter of the caller's own could say anything, and FFI would believe it. Throws
  * for what is no typed array.
  */
-const lengthOf: (view: Uint8Array) => number = Function.prototype.call.bind(
+export const byteLengthOf: (view: Uint8Array) => number = Function.prototype.call.bind(
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")!.get!,
 );
 
@@ -33,6 +34,9 @@ export interface LibcIo {
   /** The header's pointers must point into memory whose size was just compared: msghdr.ts. */
   sendmsg(fd: number, header: Bytes, flags: number): number;
   recvmsg(fd: number, header: Bytes, flags: number): number;
+  /** Of as many headers as there are bytes of; their pointers likewise: mmsg.ts. */
+  sendmmsg(fd: number, headers: Bytes, flags: number): number;
+  recvmmsg(fd: number, headers: Bytes, flags: number): number;
   shutdown(fd: number, how: number): number;
   fchmod(fd: number, mode: number): number;
   /** The path ends with NUL. */
@@ -50,10 +54,15 @@ export interface LibcIo {
   free(memory: Deno.PointerObject): void;
   peek(memory: Deno.PointerObject, into: Bytes, byteLength: number): void;
   poke(memory: Deno.PointerObject, bytes: Bytes): void;
+  /** Looks a name up at once, which may take seconds. All memory is the C library's. */
+  getaddrinfoNow(node: Deno.PointerObject, hints: Deno.PointerObject, list: Deno.PointerObject): number;
   freeaddrinfo(list: bigint): void;
   /** Address of the words for an error of getaddrinfo. */
   gaiStrerror(error: number): bigint;
 }
+
+/** The size of struct mmsghdr, a power of two, as the bits to shift by: a division would go by way of a float. */
+const MMSGHDR = Math.log2(LAYOUT.mmsghdr.linux.size);
 
 let loaded: LibcIo | undefined;
 
@@ -73,6 +82,7 @@ function load(wanted: string): LibcIo {
   const peek = c.memcpy;
   // By hand, each of its own, as in libc.ts.
   const { socketpair, bind, listen, accept4, connect, send, recv, sendto, recvfrom, sendmsg, recvmsg, shutdown } = c;
+  const { sendmmsg, recvmmsg } = c;
   const { fchmod, unlink, fcntl, epoll_create1, epoll_ctl, epoll_wait, eventfd, read, write, memcpyOut } = c;
   return {
     socketpair(family, type, protocol, fds) {
@@ -102,23 +112,23 @@ function load(wanted: string): LibcIo {
       return result;
     },
     send(fd, data, flags) {
-      const result = send(fd, data as Bytes, lengthOf(data), flags);
+      const result = send(fd, data as Bytes, byteLengthOf(data), flags);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
     recv(fd, data, flags) {
-      const result = recv(fd, data as Bytes, lengthOf(data), flags);
+      const result = recv(fd, data as Bytes, byteLengthOf(data), flags);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
     sendto(fd, data, flags, to) {
-      const result = sendto(fd, data as Bytes, lengthOf(data), flags, to, to.byteLength);
+      const result = sendto(fd, data as Bytes, byteLengthOf(data), flags, to, to.byteLength);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
     recvfrom(fd, data, flags, from, length) {
       length[0] = from.byteLength;
-      const result = recvfrom(fd, data as Bytes, lengthOf(data), flags, from, length);
+      const result = recvfrom(fd, data as Bytes, byteLengthOf(data), flags, from, length);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
@@ -129,6 +139,16 @@ function load(wanted: string): LibcIo {
     },
     recvmsg(fd, header, flags) {
       const result = recvmsg(fd, header, flags);
+      if (result < 0) peek(saved, where, 4);
+      return result;
+    },
+    sendmmsg(fd, headers, flags) {
+      const result = sendmmsg(fd, headers, headers.byteLength >>> MMSGHDR, flags);
+      if (result < 0) peek(saved, where, 4);
+      return result;
+    },
+    recvmmsg(fd, headers, flags) {
+      const result = recvmmsg(fd, headers, headers.byteLength >>> MMSGHDR, flags, null);
       if (result < 0) peek(saved, where, 4);
       return result;
     },
@@ -195,6 +215,9 @@ function load(wanted: string): LibcIo {
     },
     poke(memory, bytes) {
       c.memcpyIn(memory, bytes, bytes.byteLength);
+    },
+    getaddrinfoNow(node, hints, list) {
+      return c.getaddrinfoNow(node, null, hints, list);
     },
     freeaddrinfo(list) {
       c.freeaddrinfo(list);

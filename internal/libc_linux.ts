@@ -23,8 +23,8 @@ export const SYMBOLS = {
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t count, int timeout)
   poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
-  // int dup(int fd)
-  dup: { parameters: ["i32"], result: "i32" },
+  // int fcntl(int fd, int command, ...): variadic, but Linux passes the third argument as a fixed one
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
   // int getdtablesize(void)
@@ -65,6 +65,10 @@ export const IO_SYMBOLS = {
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // ssize_t recvmsg(int fd, struct msghdr *message, int flags)
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
+  sendmmsg: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  // int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout): the last is always null
+  recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
   // int shutdown(int fd, int how)
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int fchmod(int fd, mode_t mode)
@@ -92,6 +96,12 @@ export const IO_SYMBOLS = {
   // void *memcpy(void *dest, const void *src, size_t n), out of memory of the C library and into it
   memcpyOut: { name: "memcpy", parameters: ["buffer", "pointer", "u32"], result: "u64" },
   memcpyIn: { name: "memcpy", parameters: ["pointer", "buffer", "u32"], result: "u64" },
+  // int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list), at once
+  getaddrinfoNow: {
+    name: "getaddrinfo",
+    parameters: ["pointer", "pointer", "pointer", "pointer"],
+    result: "i32",
+  },
   // void freeaddrinfo(struct addrinfo *list)
   freeaddrinfo: { parameters: ["u64"], result: "void" },
   // const char *gai_strerror(int error)

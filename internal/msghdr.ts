@@ -26,7 +26,7 @@ import { constant } from "./constants.ts";
 import { failed } from "./errno.ts";
 import { LAYOUT } from "./layout.ts";
 import { libc } from "./libc.ts";
-import type { LibcIo } from "./libc_io.ts";
+import { byteLengthOf, type LibcIo } from "./libc_io.ts";
 import { OS } from "./os.ts";
 import { SOCKADDR_MAX } from "./sockaddr.ts";
 
@@ -61,11 +61,6 @@ const VECTORS_AT = NAME_AT + SOCKADDR_MAX;
 const CONTROL_AT = VECTORS_AT + MAX_BUFFERS * VECTOR_SIZE;
 const CONTROL_ROOM = 4096;
 
-// Bound here, so that they stay what they are whatever becomes of objects and prototypes.
-/** The length of a typed array, whatever it says itself. Throws for anything else. */
-const byteLengthOf = Function.prototype.call.bind(
-  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")!.get!,
-) as unknown as (view: Uint8Array) => number;
 /** Throws where a view has lost its memory; tells an empty one from it. */
 export const touch = Function.prototype.call.bind(Uint8Array.prototype.at) as unknown as (
   view: Uint8Array,

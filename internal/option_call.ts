@@ -3,7 +3,16 @@
 import { prefixed, shown } from "./argument.ts";
 import { ASKS_KERNEL, codecsOf, type CodecValues, type OptionCodec } from "./codec.ts";
 import { constant, type ConstantName } from "./constants.ts";
-import { addressOf, carries, describe, type Descriptor, descriptorOf, REFUSED, TIMEOUTS } from "./descriptor.ts";
+import {
+  addressOf,
+  carries,
+  describe,
+  type Descriptor,
+  descriptorOf,
+  REFUSED,
+  TIMEOUTS,
+  whileOpen,
+} from "./descriptor.ts";
 import { type ErrnoName, failed, type SystemError, systemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
@@ -91,6 +100,8 @@ interface Waits {
 /** The value of SO_RCVTIMEO or SO_SNDTIMEO on a socket whose calls wait by themselves. */
 function readTimeout(socket: Waits, kind: "receive" | "send"): Timeval {
   const milliseconds = socket[TIMEOUTS][kind] ?? 0;
+  // To C, nothing at all means for ever.
+  if (socket[TIMEOUTS][kind] === 0) return { seconds: 0, microseconds: 1 };
   return { seconds: Math.floor(milliseconds / 1000), microseconds: milliseconds % 1000 * 1000 };
 }
 
@@ -141,7 +152,7 @@ const REFUSALS: Readonly<Partial<Record<OptionName, Readonly<Partial<Record<Errn
     EPERM: "the filter is locked (SO_LOCK_FILTER), or this is TCP, where recent kernels want CAP_NET_ADMIN",
   },
   SO_DETACH_FILTER: { EPERM: "the filter is locked (SO_LOCK_FILTER)", ENOENT: "there is no filter" },
-  SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind(), and the program be valid" },
+  SO_ATTACH_REUSEPORT_CBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   SO_ATTACH_REUSEPORT_EBPF: { EINVAL: "SO_REUSEPORT must be set before bind()" },
   PACKET_FANOUT: { EINVAL: "it must be set after bind(), and the members of a group must agree" },
   IP_DROP_MEMBERSHIP: { EADDRNOTAVAIL: NOT_JOINED },
@@ -161,10 +172,25 @@ function remediesOf(name: string): Readonly<Partial<Record<ErrnoName, string>>> 
   };
 }
 
+/** The congestion algorithms that are loaded, as far as the program may read where the kernel lists them. */
+function algorithms(): string {
+  const path = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+  // Never by asking the user.
+  if (Deno.permissions.querySync({ name: "read", path }).state === "granted") {
+    try {
+      return `, which has ${Deno.readTextFileSync(path).trim().split(/\s+/).join(", ")}`;
+    } catch {
+      // Deno wants every permission for what lies there.
+    }
+  }
+  return "";
+}
+
 function kernelError(spec: OptionSpec, call: "getsockopt" | "setsockopt", found: Descriptor): SystemError {
   // The error is made first: describing the socket makes calls of its own.
   const error = systemError(call, doing(spec, call), remediesOf(spec.name));
   error.message = error.message.replace(doing(spec, call), `${doing(spec, call)} on ${describe(found)}`);
+  if (spec.name === "TCP_CONGESTION" && error.code === "ENOENT") error.message += algorithms();
   return error;
 }
 
@@ -185,6 +211,12 @@ export function readOption(spec: OptionSpec, socket: object): unknown {
   const code = codeHere(spec, "getsockopt");
   if (spec.access === "set") throw new TypeError(`Cannot read ${spec.name}: it can only be written`);
   const found = locate(spec, socket, "getsockopt");
+  if (!found.shared) return readAt(spec, code, socket, found);
+  return whileOpen(found, doing(spec, "getsockopt"), (held) => readAt(spec, code, socket, held));
+}
+
+function readAt(spec: OptionSpec, code: OptionCode, socket: object, found: Descriptor): unknown {
+  checkSocket(spec, socket, found, "getsockopt");
   const timeout = BLOCKING_ONLY[spec.name];
   return timeout === undefined ? readFrom(spec, code, found) : readTimeout(socket as Waits, timeout);
 }
@@ -206,6 +238,19 @@ export function writeOption(spec: OptionSpec, socket: object, value: unknown): u
   // What was encoded lies where nothing but the next encoding writes, and locating encodes nothing.
   const checked = spec.checkable ? encode(spec, value) : null;
   const found = locate(spec, socket, "setsockopt");
+  if (!found.shared) return writeAt(spec, code, socket, found, value, checked);
+  return whileOpen(found, doing(spec, "setsockopt"), (held) => writeAt(spec, code, socket, held, value, checked));
+}
+
+function writeAt(
+  spec: OptionSpec,
+  code: OptionCode,
+  socket: object,
+  found: Descriptor,
+  value: unknown,
+  checked: Bytes | null,
+): unknown {
+  checkSocket(spec, socket, found, "setsockopt");
   if (REFUSED in socket) checkRefused(spec, code, socket as Refusing, found);
   const timeout = BLOCKING_ONLY[spec.name];
   if (timeout !== undefined) {
@@ -270,14 +315,18 @@ function begunWith(doing: string, error: unknown): unknown {
   );
 }
 
-/** The descriptor behind the object, if the option does anything there. */
+/** The descriptor behind the object. */
 function locate(spec: OptionSpec, socket: object, call: "getsockopt" | "setsockopt"): Descriptor {
   if ((typeof socket !== "object" && typeof socket !== "function") || socket === null) {
     throw new TypeError(
       `${doing(spec, call)}: the socket is ${shown(socket)}, it must be a socket, connection or listener`,
     );
   }
-  const found = descriptorOf(socket, doing(spec, call));
+  return descriptorOf(socket, doing(spec, call));
+}
+
+/** Refuses a socket that the option does nothing on. */
+function checkSocket(spec: OptionSpec, socket: object, found: Descriptor, call: "getsockopt" | "setsockopt"): void {
   if (spec.scope !== "any" && !actsOn(numbersOf(spec.scope), found)) throw wrongSocket(spec, call, found);
   if (spec.name in BLOCKING_ONLY && !(TIMEOUTS in socket)) {
     throw new Deno.errors.NotSupported(
@@ -285,7 +334,6 @@ function locate(spec: OptionSpec, socket: object, call: "getsockopt" | "setsocko
         "use an AbortSignal with the call that waits",
     );
   }
-  return found;
 }
 
 /** A scope in the numbers of this system. */
@@ -395,7 +443,7 @@ function checkStage(spec: OptionSpec, found: Descriptor): void {
         describe(found)
       }: the socket is ${is} already, it must be set before ${spec.when}(): ` +
         (spec.when === "connect"
-          ? "for accepted connections, on their listener"
+          ? "for accepted connections, on their listener; for others, give it to connectTcp()"
           : "which Deno does when it makes the socket"),
     );
   }

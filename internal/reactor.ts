@@ -10,8 +10,8 @@
 //   last waiter leaves, and ends with the last entry.
 // - The runtime's thread pool is shared with files and lookups: a call that was just parked may stand in its queue. While
 //   it is new, a 1 ms timer sends a probe behind it, and looks for events by itself until the probe has answered.
-// - After 64 calls that did not have to wait the isolate yields a turn, and every 4 ms it lets the runtime's own sockets
-//   have theirs. A real wait gives the credit back.
+// - A turn is yielded at the latest after 64 calls that did not have to wait and 1 ms, and every 4 ms the runtime's own
+//   sockets have theirs. A real wait counts as both.
 // - Waking the parked call takes two changes of threads. While waits are short, the isolate looks for events itself, after
 //   all else that was due has run, and for 20 µs at most; every 4 ms it waits for real all the same.
 // - In a Worker the call has a limit of 1 s: terminate() leaves its thread in it.
@@ -30,15 +30,17 @@ export const PRIORITY: number = constant("POLLPRI", "linux");
 export const WRITABLE: number = constant("POLLOUT", "linux");
 export const FAILED: number = constant("POLLERR", "linux");
 export const HUNG_UP: number = constant("POLLHUP", "linux");
-/** The peer has finished sending, which counts as readable. */
-const PEER_DONE = constant("EPOLLRDHUP", "linux");
+/** No more will come: the peer has finished sending, or this end was shut down. It counts as readable. */
+export const PEER_DONE: number = constant("EPOLLRDHUP", "linux");
 
 const DOING = "Cannot wait for sockets";
 const PARK_IN_WORKER = 1000;
 const TICK = 1;
 const VERIFY_EVERY = 200;
 const UNREFED_TICK = 10;
+/** After so many calls that did not have to wait, the time since others had their turn is looked at; milliseconds. */
 const CREDIT = 64;
+const TURN_EVERY = 1;
 const DEEP_EVERY = 4;
 /** How long to look before the parked call is left to wake us, and the wait that is short enough for it; milliseconds. */
 export const LOOK = 0.02;
@@ -54,6 +56,8 @@ export interface Waiter {
   refed: boolean;
   /** How long to look before it sleeps, in milliseconds; absent: as long as it pays. */
   readonly look?: number | undefined;
+  /** Whose call it is, where more than one may own the descriptor. */
+  readonly owner?: object;
   /** Told the bits that came. */
   ready(events: number): void;
   /** Told that the descriptor is closed. */
@@ -71,7 +75,7 @@ export class Entry {
   registered = false;
   /** The bits it is armed for. */
   armed = 0;
-  /** Whether an error is pending, which may stay so however often the waiters look: that of a queue that nobody reads. */
+  /** Whether an error or a hang-up is told of, which may stay so however often the waiters look. */
   failing = false;
   /** Whether it is armed for changes, and stays so: what is pending must not wake again. */
   edge = false;
@@ -148,7 +152,7 @@ class Reactor {
       waiter.closed(reason);
     }
     if (entry.leavers !== null) { for (const leaves of [...entry.leavers]) leaves(); }
-    if (this.#byFd.size > 0) return;
+    if (this.#byFd.size > 0) return this.#refPark();
     clearTimeout(this.#watchdog);
     this.#watchdog = undefined;
     clearImmediate(this.#looking);
@@ -173,14 +177,28 @@ class Reactor {
     if (entry.verify !== null && ++this.#borrowed === 1) {
       this.#verifier = unrefed(setInterval(() => this.#verify(), VERIFY_EVERY));
     }
+    this.#began = now();
     try {
       this.#arm(entry);
+      this.#await(waiter);
     } catch (error) {
-      entry.waiters.splice(entry.waiters.indexOf(waiter), 1);
-      this.#left(entry, waiter);
+      const at = entry.waiters.indexOf(waiter);
+      if (at >= 0) {
+        entry.waiters.splice(at, 1);
+        this.#left(entry, waiter);
+      }
       throw error;
     }
-    this.#began = now();
+    this.#refPark();
+  }
+
+  /** Sees to it that a waiter hears of its event: by looking, or by the parked call. */
+  #await(waiter: Waiter): void {
+    if (this.#parked !== null && this.#waits === null) {
+      // What is parked was to end with the last entry: it may stand in a queue still.
+      this.#waits = takeWaits(DOING);
+      this.#watch();
+    }
     const look = waiter.look ?? (this.#short ? LOOK : 0);
     // What looks keeps the program alive.
     if (look > 0 && this.#waitingRefed > 0 && this.#began - lastDeep < DEEP_EVERY) this.#lookUntil(this.#began + look);
@@ -189,7 +207,6 @@ class Reactor {
       if (--credit > 0) this.#drainAndPark();
       else this.#lookUntil(this.#began);
     }
-    this.#refPark();
   }
 
   /** Looks for events as soon as all else that is due has run, and parks then. */
@@ -211,9 +228,13 @@ class Reactor {
       return;
     }
     credit = CREDIT;
+    lastTurn = now();
     this.#short = true;
-    // Those who were told run next, and wait again or not.
-    if (this.#waiting > 0 && this.#parked === null) this.#lookUntil(now() + LOOK);
+    this.#refPark();
+    if (this.#waiting === 0 || this.#parked !== null) return;
+    // Those who were told run next, and wait again or not; but the runtime's own sockets must have their turn.
+    if (lastTurn - lastDeep < DEEP_EVERY) this.#lookUntil(lastTurn + LOOK);
+    else this.#park();
   }
 
   /** A waiter leaves before anything came. */
@@ -225,8 +246,9 @@ class Reactor {
     this.#refPark();
   }
 
-  ref(entry: Entry, refed: boolean): void {
+  ref(entry: Entry, refed: boolean, owner: object): void {
     for (const waiter of entry.waiters) {
+      if (waiter.owner !== owner) continue;
       if (waiter.refed !== refed) this.#waitingRefed += refed ? 1 : -1;
       waiter.refed = refed;
     }
@@ -270,7 +292,7 @@ class Reactor {
       return;
     }
     if (!entry.edge) entry.armed = 0;
-    entry.failing = (events & FAILED) !== 0;
+    entry.failing = (events & (FAILED | HUNG_UP)) !== 0;
     const always = events & (FAILED | HUNG_UP);
     const came = always !== 0 ? events | READABLE | WRITABLE : (events & PEER_DONE) !== 0 ? events | READABLE : events;
     for (let i = 0; i < entry.waiters.length;) {
@@ -371,6 +393,7 @@ class Reactor {
       const look = () => {
         if (answered || this.#parked === null || number !== this.#parkNumber || this.#byFd.size === 0) return;
         this.#epoll.look(this.#ready);
+        this.#refPark();
         this.#watchdog = unrefed(setTimeout(look, TICK));
       };
       look();
@@ -407,9 +430,9 @@ export function wait(entry: Entry, waiter: Waiter): void {
   reactor!.wait(entry, waiter);
 }
 
-/** Whether those who wait keep the program alive. */
-export function refWaiters(entry: Entry, refed: boolean): void {
-  reactor!.ref(entry, refed);
+/** Whether the calls of an owner that wait keep the program alive. */
+export function refWaiters(entry: Entry, refed: boolean, owner: object): void {
+  reactor!.ref(entry, refed, owner);
 }
 
 /** Whether nobody in this isolate waits for a descriptor. */
@@ -428,11 +451,13 @@ export function leave(entry: Entry, waiter: Waiter): void {
 }
 
 let credit = CREDIT;
+let lastTurn = 0;
 let lastDeep = 0;
 
+/** All had their turn. */
 function restoreCredit(): void {
   credit = CREDIT;
-  lastDeep = now();
+  lastTurn = lastDeep = now();
 }
 
 /** To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. */
@@ -440,6 +465,8 @@ export function turn(): Promise<void> | null {
   if (--credit > 0) return null;
   credit = CREDIT;
   const time = now();
+  if (time - lastTurn < TURN_EVERY) return null;
+  lastTurn = time;
   if (time - lastDeep < DEEP_EVERY) return new Promise((resolve) => setImmediate(resolve));
   lastDeep = time;
   return deepTurn();
@@ -447,7 +474,13 @@ export function turn(): Promise<void> | null {
 
 /** Lets the runtime go idle, so that it polls its own sockets: a turn of the event loop alone would not. */
 async function deepTurn(): Promise<void> {
-  const waits = takeWaits(DOING);
+  let waits: Waits;
+  try {
+    waits = takeWaits(DOING);
+  } catch {
+    // The permission was revoked: the call that is over must not fail by it.
+    return await new Promise((resolve) => setImmediate(resolve));
+  }
   let timer: Timer | undefined;
   // The probe may queue behind others: no longer than a timer.
   await Promise.race([waits.getpid(), new Promise((resolve) => timer = setTimeout(resolve, TICK))]);

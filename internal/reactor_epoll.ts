@@ -55,11 +55,9 @@ export class Epoll {
 
   constructor() {
     this.#fd = check(this.#io.epollCreate(constant("EPOLL_CLOEXEC", "linux")), "epoll_create1", DOING);
-    this.#wake = check(
-      this.#io.eventfd(constant("SOCK_CLOEXEC", "linux") | constant("SOCK_NONBLOCK", "linux")),
-      "eventfd",
-      DOING,
-    );
+    const wake = this.#io.eventfd(constant("SOCK_CLOEXEC", "linux") | constant("SOCK_NONBLOCK", "linux"));
+    if (failed(wake)) libc(DOING).close(this.#fd);
+    this.#wake = check(wake, "eventfd", DOING);
     this.#control("EPOLL_CTL_ADD", this.#wake, constant("EPOLLIN", "linux"), WAKE, 0);
     globalThis.addEventListener("unload", () => this.#close());
   }

@@ -45,6 +45,19 @@ const NOTHING = new Uint8Array(0);
 // deno-lint-ignore no-explicit-any
 const core = (Deno as any)[(Deno as any).internal]?.core;
 
+/**
+ * Objects of this class have no resource of Deno's; what asks for it, as Deno.startTls does, is told so. Without this it
+ * says that it expected another type.
+ */
+export function refuseResource(prototype: object, why: string): void {
+  if (typeof core?.internalRidSymbol !== "symbol") return;
+  Object.defineProperty(prototype, core.internalRidSymbol, {
+    get() {
+      throw new TypeError(why);
+    },
+  });
+}
+
 /** Whether a call that waits in a thread can be told not to keep the program alive. */
 export const canUnref: boolean = typeof core?.unrefOpPromise === "function" && typeof core?.refOpPromise === "function";
 

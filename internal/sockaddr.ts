@@ -138,9 +138,14 @@ function putIpv6(text: string, end: number, into: Bytes): boolean {
 const COLON = 0x3a;
 const DOT = 0x2e;
 
+/** Text of the four bytes at an offset. */
+function formatIpv4(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
 /** Text of an IP address, 4 or 16 bytes, as inet_ntop writes it. */
 export function formatIp(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.length === 4) return formatIpv4(bytes, 0);
   if (bytes.length !== 16) {
     throw new RangeError(`Cannot format an IP address: it has ${bytes.length} bytes, it must have 4 or 16`);
   }
@@ -428,7 +433,8 @@ function otherFamily(tag: unknown, family: string, doing: string): TypeError {
 }
 
 /** Whether the kernel looks at the zone of an IPv6 address: fe80::/10, and groups of one interface or one link. */
-function hasZone(bytes: Uint8Array): boolean {
+export function isLinkScoped(bytes: Uint8Array): boolean {
+  if (bytes.length !== 16) return false;
   if (bytes[0] === 0xfe) return (bytes[1]! & 0xc0) === 0x80;
   const reach = bytes[1]! & 0x0f;
   return bytes[0] === 0xff && (reach === 1 || reach === 2);
@@ -436,7 +442,7 @@ function hasZone(bytes: Uint8Array): boolean {
 
 /** The index that a zone means. A number is the index itself, as the kernel's own addresses have it, whatever interfaces are called. */
 function scopeOf(hostname: string, zone: string, ip: Bytes, doing: string): number {
-  if (!hasZone(ip)) {
+  if (!isLinkScoped(ip)) {
     const remedy = isGroup(ip) ? "; IPV6_MULTICAST_IF chooses the interface of other groups" : "";
     throw new TypeError(
       `${doing}: the hostname is ${shown(hostname)}, it must be without a zone: ` +
@@ -513,15 +519,13 @@ const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Reads a sockaddr, as many bytes of it as the kernel gave. */
 export function readSockaddr(bytes: Bytes, os: OperatingSystem): KernelAddress {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const family = bytes.byteLength < 2 ? constant("AF_UNSPEC", os) : familyOf(bytes, os);
   if (family === constant("AF_INET", os) && bytes.byteLength >= LAYOUT.sockaddr_in[os].size) {
-    return {
-      family: "inet",
-      hostname: formatIp(ipOf(bytes, os)!),
-      port: view.getUint16(LAYOUT.sockaddr_in[os].fields.sin_port[0]),
-    };
+    // No view, no copy: of the thousands of addresses that are listed at a time, most are of this family.
+    const { sin_addr: [address], sin_port: [port] } = LAYOUT.sockaddr_in[os].fields;
+    return { family: "inet", hostname: formatIpv4(bytes, address), port: bytes[port]! << 8 | bytes[port + 1]! };
   }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (family === constant("AF_INET6", os) && bytes.byteLength >= LAYOUT.sockaddr_in6[os].size) {
     const { fields } = LAYOUT.sockaddr_in6[os];
     const scope = view.getUint32(fields.sin6_scope_id[0], true);
@@ -531,7 +535,7 @@ export function readSockaddr(bytes: Bytes, os: OperatingSystem): KernelAddress {
     return flowInfo === 0 ? { family: "inet6", hostname, port } : { family: "inet6", hostname, port, flowInfo };
   }
   if (family === constant("AF_UNIX", os)) return readUnix(bytes, os);
-  return readLink(bytes, family, os) ?? { family, bytes: bytes.slice() };
+  return readLink(bytes, view, family, os) ?? { family, bytes: bytes.slice() };
 }
 
 function readUnix(bytes: Bytes, os: OperatingSystem): KernelAddress {

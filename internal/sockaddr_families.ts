@@ -259,9 +259,12 @@ function encodeBluetooth(given: Given, own: number, doing: string): Bytes {
   }
 }
 
-/** Reads an address of one of these families; null for another one, and where there are too few bytes. */
-export function readLink(bytes: Bytes, family: number, os: OperatingSystem): LinkAddress | null {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/**
+ * Reads an address of one of these families; null for another one, and where there are too few bytes.
+ *
+ * @param view The same bytes: making another view of them would take as long as all the rest.
+ */
+export function readLink(bytes: Bytes, view: DataView, family: number, os: OperatingSystem): LinkAddress | null {
   if (os === "linux" && family === AF_PACKET) return readPacket(bytes, view);
   if (os === "windows") return null;
   if (family === constant("AF_VSOCK", os)) return readVsock(view, os);

@@ -3,7 +3,7 @@
 import { listInterfaces, type NetworkInterface } from "../internal/netif.ts";
 import type { InterfaceChange } from "../internal/netlink.ts";
 import { signalOf } from "../socket/waits.ts";
-import type { WaitOptions } from "../udp/types.ts";
+import type { WaitOptions } from "../socket/waits.ts";
 import { type Watch, watch } from "./watch.ts";
 
 export type { InterfaceAddress, NetworkInterface } from "../internal/netif.ts";

@@ -15,7 +15,8 @@ import {
 import { bindUdp } from "../udp/bind.ts";
 import { sendBy } from "../udp/multicast_interface.ts";
 import type { UdpSocket } from "../udp/socket.ts";
-import type { BindUdpOptions, DatagramField, WaitOptions } from "../udp/types.ts";
+import type { WaitOptions } from "../socket/waits.ts";
+import type { BindUdpOptions, DatagramField } from "../udp/types.ts";
 import { type Group, isLinkScoped } from "./group.ts";
 import { join, type JoinOptions, type JoinPlan, planOf } from "./join.ts";
 import type { Place } from "./filter.ts";
@@ -33,7 +34,8 @@ export interface ListenMulticastOptions<F extends DatagramField = never>
 /**
  * A UDP socket in a group, made by {@linkcode listenMulticast}.
  *
- * It will always tell `localAddr` and `interfaceIndex` of a datagram, by `receiveMessage`; that is not possible yet.
+ * Where the socket is one of this library's own (Linux, `--allow-ffi`), `receiveMessage`, `messages` and batches always tell
+ * `localAddr` and `interfaceIndex` of a datagram, whatever `metadata` asks for besides.
  */
 export interface MulticastSocket<F extends DatagramField = never>
   extends UdpSocket<F | "localAddr" | "interfaceIndex"> {
@@ -99,20 +101,27 @@ export async function listenMulticast<const F extends DatagramField = never>(
   const { group: _group, source: _source, interface: _interface, port, ...rest } = options;
   portOf(port, `Cannot listen to group ${shown(options.group)}: the port`);
   const hostname = bindAddress(plan);
-  const socket = bindUdp({ reuseAddress: true, ...rest, hostname, port });
+  const socket = bindUdp<DatagramField>({ reuseAddress: true, ...rest, ...metadataOf(rest), hostname, port });
   try {
     const membership = await join(socket, plan);
     if (ffiGranted()) shutOthersOut(socket, plan.group, hostname, options.options);
     const sender = new GroupSender(socket, plan, membership, chosenInterface(options, plan.group));
     const sendToGroup: MulticastSocket["sendToGroup"] = (data, options) => sender.send(data, options);
-    // The metadata that the type promises is what receiveMessage will tell; the other methods know nothing of it.
-    const told = socket as UdpSocket<DatagramField> as UdpSocket<F | "localAddr" | "interfaceIndex">;
+    const told = socket as UdpSocket<F | "localAddr" | "interfaceIndex">;
     return Object.assign(told, { membership, sendToGroup });
   } catch (error) {
     socket[Symbol.dispose]();
     options.signal?.throwIfAborted();
     throw error;
   }
+}
+
+/** The metadata that such a socket has, where there is any. */
+function metadataOf(
+  { metadata = [] }: { metadata?: readonly DatagramField[] },
+): { metadata?: readonly DatagramField[] } {
+  if (OS !== "linux" || !ffiGranted() || !Array.isArray(metadata)) return { metadata };
+  return { metadata: [...metadata, "localAddr", "interfaceIndex"] };
 }
 
 /** The group where the system can bind to it, else the wildcard. */

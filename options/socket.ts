@@ -13,8 +13,11 @@ export const SO_ACCEPTCONN: ReadableOption<boolean> = option("SO_ACCEPTCONN");
 /**
  * Attaches a classic BPF program that decides which packets the socket receives.
  *
- * The program answers how many bytes of the packet to keep, 0 drops it. What was queued before is not filtered: attach
- * it before bind() where that matters. Another one replaces it.
+ * `assembleFilter` of `@berkeley/sockets/socket` makes one from the notation of bpf_asm, and `runFilter` there tries it;
+ * what tcpdump -dd prints will do, too. It answers how many bytes of the packet to keep, 0 drops it. One that the kernel
+ * would refuse is a `RangeError` that says which instruction and why. What was queued before is not filtered: attach it
+ * before bind() where that matters; a packet socket is opened without a protocol, and gets one at bind(). Another program
+ * replaces it.
  *
  * Linux. socket(7), Linux Documentation/networking/filter.rst.
  */
@@ -51,8 +54,8 @@ export const SO_ATTACH_BPF: WritableOption<number> = option("SO_ATTACH_BPF");
 /**
  * Attaches a classic BPF program that chooses which socket of a `SO_REUSEPORT` group gets a packet or connection.
  *
- * The program answers an index into the group, in the order of their bind() or listen(). Set it on one socket with
- * `SO_REUSEPORT`; it governs the whole group.
+ * The program, of `assembleFilter` or whoever makes such, answers an index into the group, in the order of their bind() or
+ * listen(). Set it on one socket with `SO_REUSEPORT`; it governs the whole group.
  *
  * Linux. socket(7).
  */

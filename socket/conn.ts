@@ -1,60 +1,30 @@
 // Sockets with the interfaces of others: a connected stream as Deno.Conn, a listening one as Deno.Listener, both for node:net.
 // The socket itself, whose calls these make: socket.ts. What tcp/ gives are Deno's own objects, not these.
 import type { Socket as NodeSocket } from "node:net";
-import { shown } from "../internal/argument.ts";
 import { DESCRIPTOR, type HasDescriptor } from "../internal/descriptor.ts";
 import { errnoNumber, systemErrorOf } from "../internal/errno.ts";
 import { SO_ACCEPTCONN, SO_KEEPALIVE, TCP_NODELAY } from "../options/mod.ts";
+import { refuseResource } from "../internal/runtime.ts";
 import type { SocketAddress } from "./address.ts";
+import { ByteConn, Queue } from "./byte_conn.ts";
 import { LEFT } from "./left.ts";
-import { handOver, moved, type Socket } from "./socket.ts";
+import { eachOf, handOver, moved, type Socket } from "./socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** As much as a read of the stream may bring, as with Deno's. */
-const CHUNK = 65_536;
-
-/** Calls of one direction, one after the other in the order they were made, as Deno does them. */
-class Queue {
-  #last: Promise<unknown> | null = null;
-
-  /** Makes the call when those before are over. */
-  run<T>(call: () => Promise<T>): Promise<T> {
-    const mine = this.#last === null ? call() : this.#last.then(call, call);
-    this.#last = mine;
-    const over = () => {
-      if (this.#last === mine) this.#last = null;
-    };
-    mine.then(over, over);
-    return mine;
-  }
-
-  /** Calls back when nothing is under way, which may be now. */
-  whenIdle(then: () => void): void {
-    if (this.#last === null) then();
-    else this.#last.then(() => this.whenIdle(then), () => this.whenIdle(then));
-  }
-}
-
 /** A connected stream. Where Deno closes a whole connection when one of its streams ends, this closes half where it can. */
-class StreamConn<A extends Deno.Addr> implements Deno.Conn<A>, HasDescriptor {
+class StreamConn<A extends Deno.Addr> extends ByteConn<A> implements HasDescriptor {
   readonly #socket: Socket;
   readonly #reads = new Queue();
-  readonly #writes = new Queue();
   #open = true;
-  #readable: ReadableStream<Bytes> | undefined;
-  #writable: WritableStream<Uint8Array> | undefined;
-  /** Whether the readable ended or was cancelled. */
-  #readEnded = false;
-  /** Whether closeWrite() was called, by the writable too. */
-  #writeEnded = false;
-  readonly localAddr: A;
-  readonly remoteAddr: A;
+  override readonly localAddr: A;
+  override readonly remoteAddr: A;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, remoteAddr: SocketAddress | null) {
+    super();
     this.#socket = socket;
     this.localAddr = denoAddress(socket, socket.localAddr) as A;
-    this.remoteAddr = denoAddress(socket, socket.remoteAddr) as A;
+    this.remoteAddr = denoAddress(socket, remoteAddr) as A;
   }
 
   get [DESCRIPTOR](): number {
@@ -65,10 +35,14 @@ class StreamConn<A extends Deno.Addr> implements Deno.Conn<A>, HasDescriptor {
     return this.#socket[LEFT];
   }
 
-  async read(p: Uint8Array): Promise<number | null> {
-    this.#check(p, "read");
+  protected override get isOpen(): boolean {
+    return this.#open;
+  }
+
+  override async read(p: Uint8Array): Promise<number | null> {
+    this.check(p, "read");
     if (p.byteLength === 0) return 0;
-    if (this.#readEnded) return null;
+    if (this.readEnded) return null;
     return await this.#reads.run(() => this.#receive(p as Bytes));
   }
 
@@ -81,10 +55,10 @@ class StreamConn<A extends Deno.Addr> implements Deno.Conn<A>, HasDescriptor {
     }
   }
 
-  async write(p: Uint8Array): Promise<number> {
-    this.#check(p, "write");
+  override async write(p: Uint8Array): Promise<number> {
+    this.check(p, "write");
     if (p.byteLength === 0) return 0;
-    return await this.#writes.run(() => this.#send(p));
+    return await this.writes.run(() => this.#send(p));
   }
 
   async #send(data: Uint8Array): Promise<number> {
@@ -95,13 +69,6 @@ class StreamConn<A extends Deno.Addr> implements Deno.Conn<A>, HasDescriptor {
     }
   }
 
-  #check(buffer: Uint8Array | null, verb: string): void {
-    if (!this.#open) throw new Deno.errors.BadResource(`Cannot ${verb}: the connection is closed`);
-    if (buffer !== null && !(buffer instanceof Uint8Array)) {
-      throw new TypeError(`Cannot ${verb}: the buffer is ${shown(buffer)}, it must be a Uint8Array`);
-    }
-  }
-
   /** Calls that wait when their connection is closed end so, in Deno's words. */
   #interrupted(error: unknown): unknown {
     return this.#open || !(error instanceof Deno.errors.BadResource)
@@ -109,108 +76,33 @@ class StreamConn<A extends Deno.Addr> implements Deno.Conn<A>, HasDescriptor {
       : new Deno.errors.Interrupted("operation canceled");
   }
 
-  async closeWrite(): Promise<void> {
-    this.#check(null, "close the writing half");
-    await this.#writes.run(() =>
+  override async closeWrite(): Promise<void> {
+    this.check(null, "close the writing half");
+    await this.writes.run(() =>
       Promise.try(() => {
         if (!this.#open) throw new Deno.errors.Interrupted("operation canceled");
         this.#socket.shutdown("write");
-        this.#writeEnded = true;
+        this.writeEnded = true;
       })
     );
   }
 
-  close(): void {
-    this.#check(null, "close");
+  override close(): void {
+    this.check(null, "close");
     this.#open = false;
     this.#socket.close();
   }
 
-  ref(): void {
+  override ref(): void {
     if (this.#open) this.#socket.ref();
   }
 
-  unref(): void {
+  override unref(): void {
     if (this.#open) this.#socket.unref();
   }
 
-  [Symbol.dispose](): void {
-    if (this.#open) this.close();
-  }
-
-  get readable(): ReadableStream<Bytes> {
-    return this.#readable ??= new ReadableStream({
-      type: "bytes",
-      autoAllocateChunkSize: CHUNK,
-      pull: (controller) => this.#pull(controller),
-      cancel: () => this.#cancelRead(),
-    }) as ReadableStream<Bytes>;
-  }
-
-  async #pull(controller: ReadableByteStreamController): Promise<void> {
-    const request = controller.byobRequest!;
-    try {
-      const count = await this.read(request.view as Uint8Array);
-      // What was cancelled meanwhile takes nothing more.
-      if (this.#readEnded) return;
-      if (count !== null) return request.respond(count);
-    } catch (error) {
-      if (this.#readEnded) return;
-      this.#readEnded = true;
-      this[Symbol.dispose]();
-      throw error;
-    }
-    this.#endRead();
-    controller.close();
-    request.respond(0);
-  }
-
-  #cancelRead(): void {
-    if (!this.#endRead()) return;
-    // A read that waits ends with it.
-    this.#shutdown("read");
-  }
-
-  /** The readable is over; whether the connection stays open, for a writable that is in use. */
-  #endRead(): boolean {
-    this.#readEnded = true;
-    if (this.#writable !== undefined && !this.#writeEnded) return this.#open;
-    this.#writes.whenIdle(() => this[Symbol.dispose]());
-    return this.#open;
-  }
-
-  get writable(): WritableStream<Uint8Array> {
-    return this.#writable ??= new WritableStream<Uint8Array>({
-      start: (controller) => {
-        // Comes before a write that waits is over, and ends it; abort() would come after.
-        controller.signal.addEventListener("abort", () => this[Symbol.dispose](), { once: true });
-      },
-      write: (chunk) => this.#writeAll(chunk),
-      close: () => this.#endWrite(),
-    });
-  }
-
-  async #writeAll(chunk: Uint8Array): Promise<void> {
-    try {
-      const data = bytesOf(chunk);
-      for (let sent = 0; sent < data.byteLength;) sent += await this.write(data.subarray(sent));
-    } catch (error) {
-      this.#writeEnded = true;
-      this[Symbol.dispose]();
-      throw error;
-    }
-  }
-
-  async #endWrite(): Promise<void> {
-    if (!this.#open) return;
-    await this.#writes.run(() => Promise.try(() => this.#shutdown("write")));
-    this.#writeEnded = true;
-    if (this.#readEnded) this[Symbol.dispose]();
-  }
-
   /** Shuts down a half; of a connection that the peer has reset there is none left. */
-  #shutdown(how: "read" | "write"): void {
-    if (!this.#open) return;
+  protected override shutdown(how: "read" | "write"): void {
     try {
       this.#socket.shutdown(how);
     } catch (error) {
@@ -218,6 +110,12 @@ class StreamConn<A extends Deno.Addr> implements Deno.Conn<A>, HasDescriptor {
     }
   }
 }
+
+refuseResource(
+  StreamConn.prototype,
+  "Cannot start TLS on a socket of this library: Deno.startTls takes Deno's own connections alone; " +
+    "use a Socket and its toNodeSocket() with node:tls",
+);
 
 /** A connected TCP stream. */
 class TcpStreamConn extends StreamConn<Deno.NetAddr> implements Deno.TcpConn {
@@ -255,8 +153,8 @@ class StreamListener implements Deno.Listener, HasDescriptor {
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
     try {
-      // Of the socket: it waits a while where no descriptor is left.
-      for await (const accepted of this.#socket) yield connection(accepted);
+      // It waits a while where no descriptor is left. By accept() of the object, which others may have replaced.
+      yield* eachOf(this.#socket, () => this.accept());
     } finally {
       this[Symbol.dispose]();
     }
@@ -292,16 +190,10 @@ function denoAddress(socket: Socket, address: SocketAddress | null): Deno.Addr {
   return { transport: "tcp", hostname: socket.family === "inet" ? "0.0.0.0" : "::", port: 0 };
 }
 
-/** What Deno's writables take. */
-function bytesOf(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk;
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  throw new TypeError(`Cannot write: the chunk is ${shown(chunk)}, it must be an ArrayBuffer or a view of one`);
-}
-
-function connection(socket: Socket): Deno.Conn {
-  return socket.family === "unix" ? new StreamConn<Deno.UnixAddr>(socket) : new TcpStreamConn(socket);
+function connection(socket: Socket, remoteAddr = socket.remoteAddr): Deno.Conn {
+  return socket.family === "unix"
+    ? new StreamConn<Deno.UnixAddr>(socket, remoteAddr)
+    : new TcpStreamConn(socket, remoteAddr);
 }
 
 /** Refuses what is no stream of TCP or unix, before anything is taken from its owner. */
@@ -325,6 +217,11 @@ function checkConnected(socket: Socket, doing: string, listening: string): void 
 export function connOf(socket: Socket): Deno.Conn {
   checkConnected(socket, "Cannot make a Deno.Conn", "use asListener()");
   return connection(moved(socket));
+}
+
+/** The same of a TCP stream whose peer is known and may not be there yet: with fast open the first write connects. */
+export function connTo(socket: Socket, remoteAddr: SocketAddress): Deno.TcpConn {
+  return new TcpStreamConn(moved(socket), remoteAddr);
 }
 
 /** A listening stream as Deno has it; the socket is closed from then on, its descriptor lives in the listener. */

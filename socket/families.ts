@@ -52,7 +52,11 @@ export function wordsOf(names: Names): Map<number, string> {
 
 /** The number of a protocol, ethertypes in host order. */
 export function protocolNumber(family: Family, type: SocketType, protocol: Protocol, doing: string): number {
-  if (typeof protocol === "number") return integer(protocol, `${doing}: the protocol`, 0, 0xffff);
+  if (typeof protocol === "number") {
+    // Linux opens more for raw sockets, but the header of an IP packet has a byte for it.
+    const most = type === "raw" && (family === "inet" || family === "inet6") ? 255 : 0xffff;
+    return integer(protocol, `${doing}: the protocol`, 0, most);
+  }
   const names = { ...PROTOCOLS[family], ...type === "raw" ? RAW_PROTOCOLS[family] : {} };
   const known = word(names, protocol);
   if (known === undefined) {
@@ -99,7 +103,7 @@ export function openRemedies(family: Family, type: SocketType, protocol: number)
   switch (family) {
     case "inet":
     case "inet6": {
-      const ip: Remedies = { ...common, EINVAL: "a protocol of IP is at most 255" };
+      const ip: Remedies = { ...common, EINVAL: "a protocol of IP is at most 255 (262 for mptcp)" };
       if (type === "raw") {
         const which: Remedies = protocol === 0
           ? { EPROTONOSUPPORT: 'a raw socket needs a protocol, such as "icmp" or a number' }
@@ -155,6 +159,7 @@ export function bindRemedies(family: Family): Remedies {
 export function connectRemedies(family: Family): Remedies {
   const common: Remedies = {
     ECONNREFUSED: "nothing listens there, or a firewall refuses",
+    ECONNABORTED: "another connect() took its place",
     EISCONN: "the socket is connected already",
     ENETUNREACH: "this machine has no route to that network",
   };

@@ -23,7 +23,7 @@ import { OwnEpoll, PollList } from "../internal/reactor_epoll.ts";
 import type { SocketLike } from "../options/mod.ts";
 import { hasLeft, toldOfLeft } from "./left.ts";
 import { Socket } from "./socket.ts";
-import { signalOf, type WaitOptions } from "./waits.ts";
+import { LONGEST, signalOf, type WaitOptions } from "./waits.ts";
 
 /** What to wait for; errors and the peer's end are always watched. */
 export interface Readiness {
@@ -57,8 +57,6 @@ export interface PollEvent<S extends SocketLike = SocketLike> extends Readonly<R
 /** Always watched. */
 const ALWAYS = FAILED | HUNG_UP;
 const INVALID = constant("POLLNVAL", "linux");
-/** The longest time that a timer takes. */
-const LONGEST = 0x7fff_ffff;
 const now = performance.now.bind(performance);
 
 /** The bits that someone asks for. */

@@ -26,6 +26,7 @@ import {
   hold,
   LOOK,
   nobodyWaits,
+  PEER_DONE,
   READABLE,
   refWaiters,
   SHORT,
@@ -33,7 +34,15 @@ import {
   wakeWaiters,
   WRITABLE,
 } from "../internal/reactor.ts";
-import { FAMILIES, fillPort, isUnbound, readSockaddr, showAddress, SOCKADDR_MAX } from "../internal/sockaddr.ts";
+import {
+  encodeAddress,
+  FAMILIES,
+  fillPort,
+  isUnbound,
+  readSockaddr,
+  showAddress,
+  SOCKADDR_MAX,
+} from "../internal/sockaddr.ts";
 import type { AddressInput, Family, PacketAddress, Protocol, SocketAddress, SocketType } from "./address.ts";
 import {
   bindRemedies,
@@ -52,6 +61,7 @@ import {
 import { LEFT, toldOfLeft } from "./left.ts";
 import { type IncomingMessage, type OutgoingMessage, Owned, type ReceiveTarget } from "./message.ts";
 import { permitted, type Use } from "./permission.ts";
+import { SocketFile } from "./socket_file.ts";
 import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
 import {
   Pauses,
@@ -95,31 +105,38 @@ const QUEUE_RETRY = 5;
 /** Accepting without a descriptor left fails at once, again and again. */
 const BACK_OFF = [5, 1000] as const;
 
-/** Where datagrams go that are received without a buffer; what came is copied out before anything else can be received. */
-const room = new Uint8Array(65_536);
+/** Where datagrams go that are received without a buffer, frames with their link-layer header too; what came is copied out before anything else can be received. */
+const room = new Uint8Array(65_536 + 128);
 const name = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
 const now = performance.now.bind(performance);
 
-/** Descriptors that are open, to be closed when the program ends or starts anew (`--watch`). */
-const open = new Set<number>();
+/** A descriptor of a socket, as long as that socket owns it. */
+interface Held {
+  readonly fd: number;
+}
+
+/** Descriptors that are open and who has them, to be closed when the program ends or starts anew (`--watch`). */
+const open = new Map<number, Held>();
 
 /** The descriptors of the sockets of this isolate that are open: theirs, until they are closed or given away. */
-export function openedHere(): ReadonlySet<number> {
+export function openedHere(): ReadonlyMap<number, unknown> {
   return open;
 }
 
 function closeAll(): void {
-  for (const fd of open) libc("Cannot close a socket").close(fd);
+  for (const fd of open.keys()) libc("Cannot close a socket").close(fd);
   open.clear();
 }
 
 /** Closes what a program forgot, once V8 collects it; an idle program collects nothing. */
-const forgotten = new FinalizationRegistry<number>((fd) => {
-  if (!open.delete(fd)) return;
+const forgotten = new FinalizationRegistry<Held>((held) => {
+  // Another owner may have closed it, and the number may be another's by now.
+  if (open.get(held.fd) !== held) return;
+  open.delete(held.fd);
   // Else its successor of the same number would be taken for it.
-  closing(fd, isClosed("Cannot wait for a socket"));
-  libc("Cannot close a socket").close(fd);
+  closing(held.fd, isClosed("Cannot wait for a socket"));
+  libc("Cannot close a socket").close(held.fd);
 });
 
 let families: Map<number, string> | undefined;
@@ -129,6 +146,30 @@ let make: <F extends Family>(found: Pick<Descriptor, "fd" | "protocol">, family:
 
 /** How long the waits of a socket look before they sleep, in milliseconds; undefined, as they are born: as long as it pays. */
 export let setLook: (socket: Socket, look: number | undefined) => void;
+
+/** The descriptor of a socket, negative once it is closed. */
+export let fdOf: (socket: Socket) => number;
+
+/**
+ * Waits as the calls of a socket do, for who makes calls of its own on the descriptor. Resolves to when the call began to
+ * wait, which is to be given again, 0 at first.
+ */
+export let ready: (
+  socket: Socket,
+  interest: typeof READABLE | typeof WRITABLE,
+  signal: AbortSignal | undefined,
+  verb: string,
+  began: number,
+) => Promise<number>;
+
+/** Says whether there are datagrams that were taken from a socket and given to nobody yet; those who wait look again. */
+export let leaveAbove: (socket: Socket, left: boolean) => void;
+
+/** Its addresses are checked by the caller: those that a name was resolved to need not be granted, as the name is. */
+export let trust: (socket: Socket) => void;
+
+/** Accepts by a call that may do more than accept(), until the socket is closed; see {@linkcode Socket}'s iteration. */
+export let eachOf: <T>(socket: Socket, accept: () => Promise<T>) => AsyncIterableIterator<T>;
 
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
@@ -190,24 +231,47 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #look: number | undefined = undefined;
   /** What a receive that was to fill its buffer had taken when it was aborted. */
   #left: Bytes | null = null;
+  /** Whether who made this socket has datagrams that came by it and that nobody received yet. */
+  #leftAbove = false;
   /** How many bytes those have taken that are still to fill their buffers. */
   #taken = 0;
   /** The address of a connect that goes on in the kernel. */
   #connecting: Bytes | null = null;
-  #unlink: Bytes | null = null;
+  /** How many connects were undone for another. */
+  #undone = 0;
+  #unlink: SocketFile | null = null;
+  /** Whether permissions were asked for already. */
+  #trusted = false;
 
   /** Family. */
   readonly family: F;
   /** Type. */
   readonly type: SocketType;
-  /** Protocol number. */
+  /** Protocol number; of a packet socket the ethertype that it was opened with. */
   readonly protocol: number;
 
   static {
     make = (found, family, type) => new Socket(found, family, type);
+    fdOf = (socket) => socket.#fd;
+    ready = async (socket, interest, signal, verb, began) => {
+      const since = began || now();
+      if (interest === READABLE) socket.#refuseDeaf("recvfrom");
+      socket.#heard(
+        await socket.#ready(interest, interest === READABLE ? "receive" : "send", signal, verb, since),
+      );
+      return since;
+    };
+    leaveAbove = (socket, left) => {
+      socket.#leftAbove = left;
+      if (left) socket.#tellOfLeft();
+    };
     setLook = (socket, look) => {
       socket.#look = look;
     };
+    trust = (socket) => {
+      socket.#trusted = true;
+    };
+    eachOf = (socket, accept) => socket.#each(accept);
     handOver = (socket, take) => {
       socket.#refuseTaken("give away", socket.#taken);
       const left = socket.#left;
@@ -235,8 +299,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     this.type = type;
     this.protocol = found.protocol;
     if (open.size === 0) globalThis.addEventListener("unload", closeAll);
-    open.add(found.fd);
-    forgotten.register(this, found.fd, this);
+    const held = { fd: found.fd };
+    open.set(found.fd, held);
+    forgotten.register(this, held, this);
   }
 
   /**
@@ -345,8 +410,14 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       throw error;
     }
     const socket = made<Family>(fd, doing, false);
-    check(io.fcntl(fd, constant("F_SETFL", "linux"), flags | constant("O_NONBLOCK", "linux")), "fcntl", doing);
-    check(io.fcntl(fd, constant("F_SETFD", "linux"), constant("FD_CLOEXEC", "linux")), "fcntl", doing);
+    try {
+      check(io.fcntl(fd, constant("F_SETFL", "linux"), flags | constant("O_NONBLOCK", "linux")), "fcntl", doing);
+      check(io.fcntl(fd, constant("F_SETFD", "linux"), constant("FD_CLOEXEC", "linux")), "fcntl", doing);
+    } catch (error) {
+      // It stays the caller's.
+      socket.#giveUp("adopt");
+      throw error;
+    }
     return socket;
   }
 
@@ -389,7 +460,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** Whether `poll` is to take it for readable, whatever the kernel says. */
   get [LEFT](): boolean {
-    return this.#left !== null;
+    return this.#left !== null || this.#leftAbove;
   }
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
@@ -411,16 +482,18 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const asks = this.family === "packet" && (address as Partial<PacketAddress> | null)?.protocol === undefined;
     const own = asks ? ethertypeOf(this.fd) : this.protocol;
     const doing = `Cannot ${use === "send" ? "send on" : use} ${this.family} ${this.type}`;
-    return permitted(this.family, address, use, doing, own);
+    return this.#trusted
+      ? encodeAddress(this.family, address, doing, "linux", own)
+      : permitted(this.family, address, use, doing, own);
   }
 
-  /** Waits; gives the time at which the call began to wait, 0 before it did, which its timeout counts from. */
+  /** Waits; resolves to the bits that came. What a timeout counts from is `since`. */
   #ready(
     interest: number,
     kind: WaitKind,
     signal: AbortSignal | undefined,
     verb: string,
-    began: number,
+    since: number,
   ): Promise<number> {
     // Another owner of the same number gave it up: it may be open still.
     if (this.#entry?.holders === 0) this.#entry = null;
@@ -432,10 +505,62 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       signal,
       owner: this,
       kind,
-      since: began || now(),
+      since,
       timeout: this.#timeouts?.visible[kind],
       doing: () => `Cannot ${verb} ${this.#shown()}`,
     });
+  }
+
+  /** Waits a while for what the kernel tells no event of. */
+  async #pause(kind: WaitKind, verb: string, signal: AbortSignal | undefined, since: number): Promise<void> {
+    const limit = this.#timeouts?.visible[kind] ?? Infinity;
+    if (now() - since >= limit) {
+      throw new Deno.errors.TimedOut(`Cannot ${verb} ${this.#shown()}: nothing within ${limit} ms`);
+    }
+    await (this.#pauses ??= new Pauses(this.#refed)).pause(QUEUE_RETRY, signal);
+  }
+
+  /**
+   * Makes a call again and again until it has not to wait, and lets others have their turn also when it never had to.
+   *
+   * @param attempt The call, now; null when it would block.
+   * @param silent Whether the kernel has no event for what is waited for.
+   */
+  async #until<T>(
+    attempt: () => T | null,
+    interest: number,
+    kind: "receive" | "send" | "accept",
+    options: WaitOptions | undefined,
+    silent = false,
+  ): Promise<T> {
+    const verb = `${kind} on`;
+    const signal = options === undefined ? undefined : signalOf(options, () => `Cannot ${verb} ${this.#shown()}`);
+    let since = 0;
+    for (;;) {
+      let result: T | null;
+      try {
+        result = attempt();
+      } catch (error) {
+        const others = turn();
+        if (others !== null) await others;
+        throw error;
+      }
+      if (result !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return result;
+      }
+      const began = now();
+      since ||= began;
+      if (silent) await this.#pause(kind, verb, signal, since);
+      else this.#heard(await this.#ready(interest, kind, signal, verb, since));
+      this.#lastWait = now() - began;
+    }
+  }
+
+  /** Of a socket without connections, the kernel says by an event alone that it was told to receive no more. */
+  #heard(events: number): void {
+    if ((events & PEER_DONE) !== 0 && this.type !== "stream") this.#deaf = true;
   }
 
   /** Whether a call that failed is to be made again once the socket is ready; throws what is no such failure. */
@@ -449,17 +574,24 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * Binds to an address of this machine: bind(2).
    *
    * @param address The address; port 0 for any that is free, a unix path of "" for a name of the kernel's choice.
-   * @param options The mode of a unix path, in force before anyone can connect; whether close() removes the path.
+   * @param options The mode of a unix path, in force before anyone can connect; whether close() removes the path,
+   * unless it is another socket's by then.
    */
   bind(address: AddressInput<F>, options: { mode?: number; unlinkOnClose?: boolean } = {}): void {
     const fd = this.#open("bind");
     const bytes = this.#encode(address, "bind");
     const { mode, unlinkOnClose = false } = options;
+    const path = this.family === "unix" ? bytes.subarray(UNIX_PATH) : nothing();
+    const isFile = path.byteLength > 0 && path[0] !== 0;
     if (mode !== undefined) {
+      if (!isFile) {
+        throw new TypeError(`Cannot bind ${this.#shown()}: mode is of unix paths alone, nothing else has one`);
+      }
       integer(mode, "Cannot bind: mode", 0, 0o7777);
       // On Linux the file of a unix socket is born with the mode of the socket: nobody can connect before.
-      check(this.#io.fchmod(fd, mode), "fchmod", `Cannot set the mode of ${this.#shown()}`);
+      if (failed(this.#io.fchmod(fd, mode))) throw this.#error("fchmod", "set the mode of");
     }
+    const file = unlinkOnClose && isFile ? new SocketFile(path, `Cannot bind ${this.#shown()}`) : null;
     if (failed(this.#io.bind(fd, bytes))) {
       const errno = lastErrno();
       const shownAddress = showAddress(readSockaddr(bytes, "linux"));
@@ -470,10 +602,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         bindRemedies(this.family),
       );
     }
-    const path = bytes.subarray(UNIX_PATH);
-    if (unlinkOnClose && this.family === "unix" && path.byteLength > 0 && path[0] !== 0) {
-      this.#unlink = new Uint8Array([...path, 0]);
-    }
+    file?.note();
+    this.#unlink = file;
   }
 
   /**
@@ -484,6 +614,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   listen(backlog = 511): void {
     const fd = this.#open("listen on");
     integer(backlog, "Cannot listen: the backlog", 0, 2 ** 31 - 1);
+    if ((this.family === "inet" || this.family === "inet6") && this.localAddr === null) {
+      // The kernel binds it then, to any address and port.
+      const any: AddressInput<"inet" | "inet6"> = { hostname: this.family === "inet" ? "0.0.0.0" : "::", port: 0 };
+      this.#encode(any as unknown as AddressInput<F>, "bind");
+    }
     if (failed(this.#io.listen(fd, backlog))) throw this.#error("listen", "listen on", { EINVAL: "bind() it first" });
   }
 
@@ -493,18 +628,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param options A signal that ends the wait.
    * @returns The connection.
    */
-  async accept(options?: WaitOptions): Promise<Socket<F>> {
-    const signal = signalOf(options, () => `Cannot accept on ${this.#shown()}`);
-    let since = 0;
-    for (;;) {
-      const accepted = this.tryAccept();
-      if (accepted !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return accepted;
-      }
-      since = await this.#ready(READABLE, "accept", signal, "accept on", since);
-    }
+  accept(options?: WaitOptions): Promise<Socket<F>> {
+    return this.#until(() => this.tryAccept(), READABLE, "accept", options);
   }
 
   /** Takes a connection, now; null when nobody waits. */
@@ -528,23 +653,28 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    */
   async connect(address: AddressInput<F>, options?: WaitOptions): Promise<void> {
     const signal = signalOf(options, () => `Cannot connect ${this.#shown()}`);
-    let since = now();
+    let since = 0;
     const bytes = this.#begin(address);
+    const undone = this.#undone;
     for (let waited = false;; waited = true) {
+      if (this.#undone !== undone) throw this.#connectError(bytes, errnoNumber("ECONNABORTED"));
       // The second call tells how the first went, and ends the attempt in the kernel, which reading SO_ERROR does not.
       const state = this.#connectNow(bytes, waited);
-      if (state === "connected") return;
-      if (state === "queue full") {
-        const limit = this.#timeouts?.visible.connect ?? Infinity;
-        if (now() - since >= limit) {
-          throw new Deno.errors.TimedOut(`Cannot connect ${this.#shown()}: nothing within ${limit} ms`);
-        }
-        await (this.#pauses ??= new Pauses(this.#refed)).pause(QUEUE_RETRY, signal);
-      } else since = await this.#ready(WRITABLE, "connect", signal, "connect", since);
+      if (state === "connected") {
+        const others = turn();
+        if (others !== null) await others;
+        return;
+      }
+      since ||= now();
+      if (state === "queue full") await this.#pause("connect", "connect", signal, since);
+      else await this.#ready(WRITABLE, "connect", signal, "connect", since);
     }
   }
 
-  /** Connects, now; null while in progress: wait for writable, then read `SO_ERROR`. */
+  /**
+   * Connects, now; null while in progress: wait for writable, then read `SO_ERROR`. On a unix stream null means that the
+   * listener's queue is full, which cannot be waited for: call it again.
+   */
   tryConnect(address: AddressInput<F>): true | null {
     return this.#connectNow(this.#begin(address), false) === "connected" ? true : null;
   }
@@ -559,6 +689,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         this.#io.connect(this.#fd, UNSPECIFIED);
       }
       this.#connecting = null;
+      this.#undone++;
     }
     return bytes;
   }
@@ -619,18 +750,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param options Flags, and a signal that ends the wait.
    * @returns The number of bytes sent, which may be less than there are on streams.
    */
-  async send(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<number> {
-    const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
-    let since = 0;
-    for (;;) {
-      const sent = this.trySend(data, options);
-      if (sent !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return sent;
-      }
-      since = await this.#ready(WRITABLE, "send", signal, "send on", since);
-    }
+  send(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<number> {
+    return this.#until(() => this.trySend(data, options), WRITABLE, "send", options);
   }
 
   /** Sends, now; null when it would block. */
@@ -645,7 +766,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     }
   }
 
-  /** Sends all of it; on failure the error's `sent` says how much went out. */
+  /**
+   * Sends all of it. On failure the error's `sent` says how much went out; the reason of a signal gets it too, so calls
+   * that are to be told apart need a signal each.
+   */
   async sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
     let sent = 0;
     let since = 0;
@@ -660,7 +784,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         }
         const count = this.trySend(sent === 0 ? data : data.subarray(sent), options);
         if (count === null) {
-          since = await this.#ready(WRITABLE, "send", signal, "send on", since);
+          since ||= now();
+          await this.#ready(WRITABLE, "send", signal, "send on", since);
           continue;
         }
         // Each part has the whole timeout.
@@ -672,7 +797,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         signal?.throwIfAborted();
       }
     } catch (error) {
-      throw error instanceof Error ? Object.assign(error, { sent }) : error;
+      throw error instanceof Error && Object.isExtensible(error) ? Object.assign(error, { sent }) : error;
     }
   }
 
@@ -684,18 +809,13 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param options Flags, and a signal that ends the wait.
    * @returns The number of bytes sent.
    */
-  async sendTo(data: Uint8Array, address: AddressInput<F>, options?: WaitOptions & SendFlags): Promise<number> {
-    const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
-    let since = 0;
-    for (;;) {
-      const sent = this.trySendTo(data, address, options);
-      if (sent !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return sent;
-      }
-      since = await this.#ready(WRITABLE, "send", signal, "send on", since);
-    }
+  sendTo(data: Uint8Array, address: AddressInput<F>, options?: WaitOptions & SendFlags): Promise<number> {
+    return this.#until(() => this.trySendTo(data, address, options), WRITABLE, "send", options, this.#silent());
+  }
+
+  /** Whether a receiver that is full makes a send wait without an event: room at this end is told of, always. */
+  #silent(): boolean {
+    return (this.family === "unix" && this.type === "dgram") || this.family === "netlink";
   }
 
   /** Sends to an address, now; null when it would block. */
@@ -716,33 +836,25 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    *
    * @param buffer Where to; taken anew at each attempt, so it may not be transferred while the call waits. Without it, up
    * to 64 KiB of its own.
-   * @param options Flags, a signal that ends the wait, and `waitAll` to fill the buffer unless the stream ends.
+   * @param options Flags, a signal that ends the wait, and `waitAll` to fill the buffer unless the
+   * stream ends; other types end with each message.
    * @returns The filled part of the buffer; empty at the end of a stream, and for an empty datagram.
    * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost.
    */
-  async receive(
+  receive(
     buffer?: Uint8Array<ArrayBuffer>,
     options?: WaitOptions & ReceiveFlags & { waitAll?: boolean },
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const signal = signalOf(options, () => `Cannot receive on ${this.#shown()}`);
-    let since = 0;
-    if (options?.waitAll === true && (options.peek === true || options.outOfBand === true)) {
-      throw new TypeError(`Cannot receive on ${this.#shown()}: waitAll goes with neither peek nor outOfBand`);
-    }
-    if (options?.waitAll === true && buffer !== undefined && this.type === "stream") {
-      return await this.#fill(usable(buffer, "receive") as Bytes, signal, options);
-    }
-    for (;;) {
-      const got = this.tryReceive(buffer, options) ?? this.#spin(buffer, options) ?? (this.#deaf ? nothing() : null);
-      if (got !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return got;
-      }
-      const began = now();
-      since = await this.#ready(READABLE, "receive", signal, "receive on", since);
-      this.#lastWait = now() - began;
-    }
+    return options?.waitAll === true ? this.#fill(buffer, options) : this.#receive(buffer, options);
+  }
+
+  #receive(buffer: Bytes | undefined, options: (WaitOptions & ReceiveFlags) | undefined): Promise<Bytes> {
+    return this.#until(
+      () => this.tryReceive(buffer, options) ?? this.#spin(buffer, options) ?? (this.#deaf ? nothing() : null),
+      READABLE,
+      "receive",
+      options,
+    );
   }
 
   /** Looks at the socket for a while, after a wait that was short: the reactor looks too, but takes a turn for it. */
@@ -760,18 +872,31 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     return null;
   }
 
-  async #fill(buffer: Bytes, signal: AbortSignal | undefined, flags: ReceiveFlags): Promise<Bytes> {
+  async #fill(buffer: Bytes | undefined, options: WaitOptions & ReceiveFlags): Promise<Bytes> {
+    this.#open("receive on");
+    const doing = `Cannot receive on ${this.#shown()}`;
+    if (options.peek === true || options.outOfBand === true) {
+      throw new TypeError(`${doing}: waitAll goes with neither peek nor outOfBand`);
+    }
+    if (buffer === undefined) throw new TypeError(`${doing}: waitAll needs a buffer to fill`);
+    if (this.type !== "stream") return await this.#receive(buffer, options);
+    const signal = signalOf(options, () => doing);
     let filled = 0;
     let since = 0;
     try {
       while (filled < usable(buffer, "receive").byteLength) {
-        const got = this.tryReceive(buffer.subarray(filled), flags);
-        if (got === null) since = await this.#ready(READABLE, "receive", signal, "receive on", since);
-        else if (got.byteLength === 0) break;
-        else {
-          filled += got.byteLength;
-          this.#taken += got.byteLength;
+        const got = this.tryReceive(buffer.subarray(filled), options);
+        if (got === null) {
+          since ||= now();
+          await this.#ready(READABLE, "receive", signal, "receive on", since);
+          continue;
         }
+        if (got.byteLength === 0) break;
+        filled += got.byteLength;
+        this.#taken += got.byteLength;
+        const others = turn();
+        if (others !== null) await others;
+        signal?.throwIfAborted();
       }
       if (filled > buffer.byteLength) throw new TypeError("Cannot receive: the buffer has shrunk below what is in it");
       return buffer.subarray(0, filled);
@@ -791,6 +916,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     left.set(before);
     left.set(taken, before.byteLength);
     this.#left = left;
+    this.#tellOfLeft();
+  }
+
+  #tellOfLeft(): void {
     if (this.#entry !== null) wakeWaiters(this.#entry);
     for (const tell of toldOfLeft) tell(this);
   }
@@ -844,22 +973,22 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @returns The filled part of the buffer, and the sender.
    * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost.
    */
-  async receiveFrom(
+  receiveFrom(
     buffer?: Uint8Array<ArrayBuffer>,
     options?: WaitOptions & ReceiveFlags,
   ): Promise<[Uint8Array<ArrayBuffer>, SocketAddress<F>]> {
-    const signal = signalOf(options, () => `Cannot receive on ${this.#shown()}`);
-    let since = 0;
-    for (;;) {
-      const got = this.tryReceiveFrom(buffer, options);
-      if (got !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return got;
-      }
-      if (this.#deaf) throw this.#error("recvfrom", "receive on", DEAF, errnoNumber("ESHUTDOWN"));
-      since = await this.#ready(READABLE, "receive", signal, "receive on", since);
-    }
+    return this.#until(
+      () => this.tryReceiveFrom(buffer, options) ?? this.#refuseDeaf("recvfrom"),
+      READABLE,
+      "receive",
+      options,
+    );
+  }
+
+  /** Null, unless it was told to receive no more: there is no sender to tell of an end. */
+  #refuseDeaf(syscall: string): null {
+    if (this.#deaf) throw this.#error(syscall, "receive on", DEAF, errnoNumber("ESHUTDOWN"));
+    return null;
   }
 
   /** Receives with the sender's address, now; null when it would block. */
@@ -897,18 +1026,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param options Flags, and a signal that ends the wait.
    * @returns The number of bytes sent, which may be less than there are on streams.
    */
-  async sendMessage(message: OutgoingMessage<F>, options?: WaitOptions & SendFlags): Promise<number> {
-    const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
-    let since = 0;
-    for (;;) {
-      const sent = this.trySendMessage(message, options);
-      if (sent !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return sent;
-      }
-      since = await this.#ready(WRITABLE, "send", signal, "send on", since);
-    }
+  sendMessage(message: OutgoingMessage<F>, options?: WaitOptions & SendFlags): Promise<number> {
+    const silent = message?.remoteAddr !== undefined && this.#silent();
+    return this.#until(() => this.trySendMessage(message, options), WRITABLE, "send", options, silent);
   }
 
   /** Sends a message, now; null when it would block. */
@@ -934,22 +1054,15 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param options Where to, the room for control messages, flags, and a signal that ends the wait.
    * @returns The message. Descriptors in it are owned: adopt, give up or close them.
    */
-  async receiveMessage(options?: WaitOptions & ReceiveFlags & ReceiveTarget): Promise<IncomingMessage<F>> {
-    const signal = signalOf(options, () => `Cannot receive on ${this.#shown()}`);
-    let since = 0;
-    for (;;) {
-      const got = this.tryReceiveMessage(options);
-      if (got !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return got;
-      }
-      if (this.#deaf && options?.errorQueue !== true) {
-        throw this.#error("recvmsg", "receive on", DEAF, errnoNumber("ESHUTDOWN"));
-      }
+  receiveMessage(options?: WaitOptions & ReceiveFlags & ReceiveTarget): Promise<IncomingMessage<F>> {
+    const queued = options?.errorQueue === true;
+    return this.#until(
+      () => this.tryReceiveMessage(options) ?? (queued ? null : this.#refuseDeaf("recvmsg")),
       // The error queue is told of as an error, which every wait hears.
-      since = await this.#ready(options?.errorQueue === true ? 0 : READABLE, "receive", signal, "receive on", since);
-    }
+      queued ? 0 : READABLE,
+      "receive",
+      options,
+    );
   }
 
   /** Receives a message, now; null when it would block. */
@@ -976,7 +1089,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     return {
       data: own ? filled.slice() : filled,
       byteLength: raw.byteLength,
-      remoteAddr: raw.address.byteLength === 0 ? null : readSockaddr(raw.address, "linux") as SocketAddress<F>,
+      remoteAddr: raw.address.byteLength > 0
+        ? readSockaddr(raw.address, "linux") as SocketAddress<F>
+        : this.family === "unix" && this.type !== "stream"
+        ? UNNAMED as SocketAddress<F>
+        : null,
       control: decodeControl(raw.control, (fd) => new Owned(fd, Socket.adopt)),
       truncated: (raw.flags & TRUNCATES) !== 0,
       controlTruncated: (raw.flags & CONTROL_TRUNCATED) !== 0,
@@ -1015,7 +1132,6 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     }
     const number = constant(how === "read" ? "SHUT_RD" : how === "write" ? "SHUT_WR" : "SHUT_RDWR", "linux");
     if (failed(this.#io.shutdown(fd, number))) throw this.#error("shutdown", "shut down");
-    this.#deaf ||= how !== "write" && this.type === "dgram";
     // The kernel wakes no writer of a unix socket for it, full as it is.
     if (this.#entry !== null) wakeWaiters(this.#entry);
   }
@@ -1023,7 +1139,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Closes: close(2). Calls that wait reject with `BadResource`, iteration ends. A second time throws. */
   close(): void {
     libc("Cannot close").close(this.#giveUp("close"));
-    if (this.#unlink !== null) this.#io.unlink(this.#unlink);
+    this.#unlink?.remove();
   }
 
   /**
@@ -1051,31 +1167,32 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     this.#fd = -1;
     // Before it is closed: a duplicate of it would keep its events coming.
     closing(fd, reason);
+    this.#pauses?.end();
     this.#entry = null;
     open.delete(fd);
     forgotten.unregister(this);
     return fd;
   }
 
-  /** A second descriptor of the same socket. */
+  /** A second descriptor of the same socket; timeouts and unref() are of the object, and not taken along. */
   dup(): Socket<F> {
     const fd = this.#io.fcntl(this.#open("duplicate"), constant("F_DUPFD_CLOEXEC", "linux"), 0);
     if (failed(fd)) throw this.#error("fcntl", "duplicate", DESCRIPTOR_REMEDIES);
     return made<F>(fd, "Cannot duplicate");
   }
 
-  /** Calls that wait from now on keep the program alive (default). */
+  /** Calls that wait keep the program alive (default). */
   ref(): void {
     this.#refed = true;
     this.#pauses?.ref(true);
-    if (this.#entry !== null) refWaiters(this.#entry, true);
+    if (this.#entry !== null) refWaiters(this.#entry, true, this);
   }
 
   /** They do not. */
   unref(): void {
     this.#refed = false;
     this.#pauses?.ref(false);
-    if (this.#entry !== null) refWaiters(this.#entry, false);
+    if (this.#entry !== null) refWaiters(this.#entry, false, this);
   }
 
   /**
@@ -1148,13 +1265,17 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * Accepts until the socket is closed. Where the process has no descriptor left it waits, 5 ms at first and 1 s at most,
    * and goes on; leaving the loop closes the socket, as with Deno's listeners.
    */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
+    return this.#each(() => this.accept());
+  }
+
+  async *#each<T>(accept: () => Promise<T>): AsyncIterableIterator<T> {
     let delay: number = BACK_OFF[0];
     try {
       for (;;) {
-        let accepted: Socket<F>;
+        let accepted: T;
         try {
-          accepted = await this.accept();
+          accepted = await accept();
         } catch (error) {
           if (this.#fd < 0) return;
           if (!["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string }).code ?? "")) throw error;
@@ -1207,7 +1328,7 @@ function nothing(): Bytes {
 /** The address of a unix socket without one. */
 const UNNAMED = { family: "unix", path: "" } as const;
 /** An address of family AF_UNSPEC: connecting to it disconnects. */
-const UNSPECIFIED = new Uint8Array(16);
+export const UNSPECIFIED: Uint8Array<ArrayBuffer> = new Uint8Array(16);
 
 function sendBits(flags: SendFlags): number {
   return QUIET | (flags.outOfBand === true ? OUT_OF_BAND : 0) |

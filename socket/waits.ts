@@ -24,12 +24,12 @@ export interface SocketTimeouts {
 /** Which of the timeouts a call obeys. */
 export type WaitKind = keyof SocketTimeouts;
 
-/** The longest time that a timer takes. */
-const LONGEST = 0x7fff_ffff;
+/** The longest time that a timer takes; above, it fires at once. */
+export const LONGEST = 0x7fff_ffff;
 
 type Timer = ReturnType<typeof setTimeout>;
 
-const KINDS: readonly string[] = ["receive", "send", "accept", "connect"] satisfies WaitKind[];
+const KINDS: readonly WaitKind[] = ["receive", "send", "accept", "connect"];
 
 /** The timeouts of a socket: checked when they are set, and in force at once, also for calls that wait already. */
 export class Timeouts {
@@ -48,20 +48,39 @@ export class Timeouts {
         if (wait instanceof Wait && wait.owner === owner && wait.kind === kind) wait.limit(value);
       }
     };
-    this.visible = new Proxy(this.#values, {
-      set(_, kind, value) {
-        if (!KINDS.includes(String(kind))) {
-          throw new TypeError(`Cannot set timeouts.${String(kind)}: it must be one of ${KINDS.join(", ")}`);
-        }
-        change(kind as WaitKind, integer(value, `Cannot set timeouts.${String(kind)}: it`, 0, LONGEST));
-        return true;
-      },
-      deleteProperty(_, kind) {
-        change(kind as WaitKind, undefined);
-        return true;
-      },
-    });
+    this.visible = settable(this.#values, KINDS, 0, change);
   }
+}
+
+/**
+ * Milliseconds that users set and delete as they like: checked, and told of at once.
+ *
+ * @param values What they are kept in.
+ * @param kinds The names that there are.
+ * @param min The least number of milliseconds that means something.
+ * @param change Takes a new value, undefined for none.
+ */
+export function settable<K extends string>(
+  values: { [kind in K]?: number },
+  kinds: readonly K[],
+  min: number,
+  change: (kind: K, value: number | undefined) => void,
+): { [kind in K]?: number } {
+  const set = (kind: string | symbol, value: unknown) => {
+    if (!kinds.includes(kind as K)) {
+      throw new TypeError(`Cannot set timeouts.${String(kind)}: it must be one of ${kinds.join(", ")}`);
+    }
+    change(kind as K, integer(value, `Cannot set timeouts.${String(kind)}: it`, min, LONGEST));
+    return true;
+  };
+  return new Proxy(values, {
+    set: (_, kind, value) => set(kind, value),
+    defineProperty: (_, kind, { value }) => set(kind, value),
+    deleteProperty(_, kind) {
+      change(kind as K, undefined);
+      return true;
+    },
+  });
 }
 
 /** A signal or nothing, or an error; throws its reason when it came already. */
@@ -76,11 +95,12 @@ export function signalOf(options: WaitOptions | undefined, doing: () => string):
 }
 
 /** A timer by the number that Deno knows it by. */
-function timer(end: () => void, milliseconds: number): number {
+export function timer(end: () => void, milliseconds: number): number {
   return setTimeout(end, milliseconds) as unknown as number;
 }
 
-function refTimer(timer: number, refed: boolean): void {
+/** Whether a timer keeps the program alive. */
+export function refTimer(timer: number, refed: boolean): void {
   if (refed) Deno.refTimer(timer);
   else Deno.unrefTimer(timer);
 }
@@ -96,13 +116,13 @@ export class Wait implements Waiter, EventListenerObject {
   readonly #since: number;
   readonly #signal: AbortSignal | undefined;
   readonly #doing: () => string;
-  readonly #resolve: (since: number) => void;
+  readonly #resolve: (events: number) => void;
   readonly #reject: (reason: unknown) => void;
   #refed: boolean;
   #timer: number | undefined = undefined;
 
   /** See {@linkcode readiness}. */
-  constructor(call: Call, resolve: (since: number) => void, reject: (reason: unknown) => void) {
+  constructor(call: Call, resolve: (events: number) => void, reject: (reason: unknown) => void) {
     this.interest = call.interest;
     this.#refed = call.refed;
     this.look = call.look;
@@ -161,9 +181,9 @@ export class Wait implements Waiter, EventListenerObject {
     clearTimeout(this.#timer);
   }
 
-  ready(): void {
+  ready(events: number): void {
     this.#over();
-    this.#resolve(this.#since);
+    this.#resolve(events);
   }
 
   closed(reason: unknown): void {
@@ -194,7 +214,7 @@ interface Call {
   readonly doing: () => string;
 }
 
-/** Waits until the descriptor of a call is ready; resolves to when the call began to wait. */
+/** Waits until the descriptor of a call is ready; resolves to the bits that came. */
 export function readiness(call: Call): Promise<number> {
   // It may have come since the call began, between two waits.
   if (call.signal?.aborted) return Promise.reject(call.signal.reason);
@@ -203,17 +223,22 @@ export function readiness(call: Call): Promise<number> {
 
 /** The pauses of a socket between attempts at what cannot be waited for; they keep the program alive as its waits do. */
 export class Pauses {
-  readonly #timers = new Set<number>();
+  readonly #timers = new Map<number, () => void>();
   #refed: boolean;
 
   constructor(refed: boolean) {
     this.#refed = refed;
   }
 
+  /** Ends those that last: what was paused for is to be tried at once. */
+  end(): void {
+    for (const end of [...this.#timers.values()]) end();
+  }
+
   /** Whether pauses keep the program alive, also those that last. */
   ref(refed: boolean): void {
     this.#refed = refed;
-    for (const timer of this.#timers) refTimer(timer, refed);
+    for (const timer of this.#timers.keys()) refTimer(timer, refed);
   }
 
   /** Pauses, until the signal comes. */
@@ -229,11 +254,12 @@ export class Pauses {
         over();
         reject(signal!.reason);
       };
-      const number = timer(() => {
+      const end = () => {
         over();
         resolve();
-      }, milliseconds);
-      this.#timers.add(number);
+      };
+      const number = timer(end, milliseconds);
+      this.#timers.set(number, end);
       refTimer(number, this.#refed);
       signal?.addEventListener("abort", abort);
     });

@@ -1,10 +1,14 @@
-// connectTcp: Deno.connect with a time limit and options.
+// connectTcp: Deno.connect with a time limit and options; what Deno cannot do in time is done by connect_own.ts.
 // The other side is listen.ts; what the options are and how they are applied, settings.ts and steps.ts.
-import { integer, object, prefixed, text } from "../internal/argument.ts";
+import { boolean, integer, object, prefixed, shown, text } from "../internal/argument.ts";
 import { decorated, showPlace } from "../internal/deno_error.ts";
 import { lowestFree, note } from "../internal/descriptor.ts";
+import { OS, OS_NAME } from "../internal/os.ts";
+import { parseIp } from "../internal/sockaddr.ts";
+import { LONGEST } from "../socket/waits.ts";
 import type { TcpOptions } from "./settings.ts";
-import { applyToConn, checkSignal, openFor, type Step, stepsOf } from "./steps.ts";
+import { connectOwn, type OwnAttempt } from "./connect_own.ts";
+import { applyToConn, checkSignal, isForConnect, isForSyn, openFor, type Step, stepsOf } from "./steps.ts";
 
 /** Options of {@linkcode connectTcp}. */
 export interface ConnectTcpOptions extends TcpOptions {
@@ -12,21 +16,23 @@ export interface ConnectTcpOptions extends TcpOptions {
   port: number;
   /** Name or address of the peer, default "127.0.0.1" as in Deno. Of a name all addresses are tried (RFC 8305). */
   hostname?: string;
-  /** Source address and port. Not yet possible: throws `Deno.errors.NotSupported`. */
+  /** Source address and port, each the system's choice when left out. Takes a socket of ours, see {@linkcode connectTcp}. */
   localAddr?: {
-    /** One of this machine's addresses. */
+    /** A literal address of this machine; addresses of the peer of the other family are then not tried. */
     hostname?: string;
     /** A port, 0 for any. */
     port?: number;
   };
+  /**
+   * Several paths at once where this kernel and the peer have it (Multipath TCP, RFC 8684), plain TCP otherwise;
+   * `TCP_IS_MPTCP` tells which. Takes a socket of ours.
+   */
+  multipath?: boolean;
   /** Ends the attempt; once connected it does nothing. */
   signal?: AbortSignal;
   /** Milliseconds for the attempt, the lookup of the name and all addresses together; 1 to 2,147,483,647. */
   timeout?: number;
 }
-
-/** The longest time that a timer takes; above, it fires at once. */
-const LONGEST = 0x7fff_ffff;
 
 const REMEDIES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there, or a firewall refuses",
@@ -41,7 +47,11 @@ interface Attempt {
   readonly port: number;
   readonly signal: AbortSignal | undefined;
   readonly timeout: number | undefined;
+  readonly localAddr: OwnAttempt["localAddr"];
+  readonly multipath: boolean;
   readonly steps: readonly Step[];
+  /** Whether a socket of ours is needed. */
+  readonly own: boolean;
   readonly doing: string;
 }
 
@@ -49,8 +59,17 @@ interface Attempt {
  * Connects over TCP, as `Deno.connect` does, with options set.
  *
  * What comes back is Deno's own connection: its streams, `Deno.startTls` and all else work as ever. If an option cannot
- * be set, the connection is closed again and the error names the option. Deno makes the handshake before an option can
- * be set; one that must come earlier (`TCP_FASTOPEN_CONNECT`, `IP_LOCAL_PORT_RANGE`) is refused.
+ * be set, the connection is closed again and the error names the option.
+ *
+ * What must come before the handshake Deno cannot do. With `localAddr`, `multipath`, `dscp` or `receiveBufferSize`, or an
+ * option in `options` that matters so early (`SO_BINDTODEVICE`, `SO_MARK`, `TCP_MAXSEG`, `TCP_FASTOPEN_CONNECT`,
+ * `IP_LOCAL_PORT_RANGE`, ...), the connection is made on a socket of ours, on Linux: everything is set before the first
+ * packet, all addresses of a name are tried as RFC 8305 says, and what comes back has the same interface (see
+ * `Socket.asConn`). `Deno.startTls` does not take it: for TLS use a `Socket`, and its `toNodeSocket()` with node:tls. On other
+ * systems `dscp` and `receiveBufferSize` are set after the handshake, the rest throws.
+ *
+ * With `TCP_FASTOPEN_CONNECT` there may be no connection yet: the first write makes it and goes along, and fails if there
+ * can be none. A read before it waits for ever.
  *
  * Requires `--allow-net`; options other than `noDelay` and `keepAlive: true` or `false` require `--allow-ffi`.
  *
@@ -59,10 +78,11 @@ interface Attempt {
  * @throws {TypeError} An argument is of a wrong kind, or an option is given twice.
  * @throws {RangeError} A number is out of range.
  * @throws {Deno.errors.NotCapable} `--allow-net` is missing, or `--allow-ffi` for an option that needs it.
- * @throws {Deno.errors.NotSupported} `localAddr`, or an option that must come before the handshake.
+ * @throws {Deno.errors.NotSupported} This system does not have an option, or none that comes before the handshake.
  * @throws {Deno.errors.TimedOut} There was no connection within `timeout`.
  * @throws {Deno.errors.ConnectionRefused} Nothing listens there. This and other failures of the system have `code`,
  * `errno` and `syscall`.
+ * @throws {AggregateError} On a socket of ours: none of several addresses answers; `errors` has one for each.
  *
  * @example Connect with keepalive and a time limit
  * ```ts
@@ -92,18 +112,21 @@ interface Attempt {
  * ```
  */
 export async function connectTcp(options: ConnectTcpOptions): Promise<Deno.TcpConn> {
-  const { hostname, port, signal, timeout, steps, doing } = checked(options);
+  const attempt = checked(options);
+  const { hostname, port, signal, timeout, steps, own, doing } = attempt;
   openFor(steps, doing);
   signal?.throwIfAborted();
   const limit = timeout === undefined ? null : limited(timeout, signal, doing);
   const until = limit === null ? signal : limit.signal;
   let conn: Deno.TcpConn;
   try {
+    if (own) return await connectOwn({ ...attempt, remedies: REMEDIES }, until);
     const hint = lowestFree();
     conn = await Deno.connect(until === undefined ? { hostname, port } : { hostname, port, signal: until });
     note(conn, hint);
   } catch (error) {
-    if (until?.aborted && error === until.reason) throw error;
+    // What went wrong on a socket of ours has been said there.
+    if (own || (until?.aborted && error === until.reason)) throw error;
     throw decorated(error, "connect", doing, REMEDIES);
   } finally {
     limit?.[Symbol.dispose]();
@@ -129,19 +152,37 @@ function checked(options: ConnectTcpOptions): Attempt {
     checkSignal(signal);
     if (timeout !== undefined) integer(timeout, "timeout", 1, LONGEST);
     const steps = stepsOf(options);
-    if (options.localAddr !== undefined) {
-      throw new Deno.errors.NotSupported(`${doing}: localAddr is not supported yet`);
-    }
-    const early = steps.find((step) => step.stage !== "any" && step.stage !== "connected");
-    if (early !== undefined) {
+    const localAddr = checkedLocal(options.localAddr, hostname);
+    const { multipath = false } = options;
+    boolean(multipath, "multipath");
+    const early = localAddr !== null ? "localAddr" : multipath ? "multipath" : steps.find(isForConnect)?.said;
+    if (early !== undefined && OS !== "linux") {
       throw new Deno.errors.NotSupported(
-        `${doing}: ${early.said} must be set before the handshake, which is not supported yet`,
+        `${doing}: ${early} must come before the handshake, which is possible on Linux alone, this is ${OS_NAME}`,
       );
     }
-    return { hostname, port, signal, timeout, steps, doing };
+    const own = OS === "linux" && (early !== undefined || steps.some(isForSyn));
+    return { hostname, port, signal, timeout, localAddr, multipath, steps, own, doing };
   } catch (error) {
     throw prefixed(error, doing);
   }
+}
+
+/** The source address, a literal one of the family of the peer where that is known. */
+function checkedLocal(given: unknown, peer: string): OwnAttempt["localAddr"] {
+  if (given === undefined) return null;
+  const { hostname, port = 0 } = object(given, "localAddr", "an object with a hostname, a port or both");
+  integer(port, "localAddr.port", 0, 65535);
+  if (hostname === undefined) return { hostname, port: port as number };
+  text(hostname, "localAddr.hostname", "a literal address of this machine");
+  const [own, there] = [hostname as string, peer].map((host) => parseIp(host.replace(/^\[(.*)\]$/, "$1")));
+  if (!own) {
+    throw new SyntaxError(`localAddr.hostname is ${shown(hostname)}, it must be a literal address of this machine`);
+  }
+  if (there && there.bytes.length !== own.bytes.length) {
+    throw new TypeError(`localAddr.hostname is ${shown(hostname)}, it must be of the family of the peer`);
+  }
+  return { hostname: hostname as string, port: port as number };
 }
 
 /** A signal that comes when the time is over, or when the other comes; nothing of it stays once it is disposed. */

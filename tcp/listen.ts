@@ -1,19 +1,23 @@
-// listenTcp: Deno.listen with options, which the accepted connections carry too.
-// The other side is connect.ts; what the options are and how they are applied, settings.ts and steps.ts.
-import { boolean, integer, object, port as portOf, prefixed, text } from "../internal/argument.ts";
+// listenTcp: Deno.listen with options, which the accepted connections carry too, and with limits.
+// What must come before bind() is listen_own.ts, the limits limits.ts. The other side is connect.ts; the options, steps.ts.
+import { boolean, integer, object, port as portOf, prefixed, shown, text } from "../internal/argument.ts";
 import { decorated, showPlace } from "../internal/deno_error.ts";
-import { lowestFree, note } from "../internal/descriptor.ts";
+import { acceptedBy, descriptorOf, lowestFree, note } from "../internal/descriptor.ts";
 import { ffiGranted } from "../internal/ffi.ts";
 import { libcIfOpen } from "../internal/libc.ts";
+import { libcIo } from "../internal/libc_io.ts";
 import { OS, OS_NAME } from "../internal/os.ts";
 import { notedDescriptor } from "../internal/runtime.ts";
 import { parseIp } from "../internal/sockaddr.ts";
+import { checkedLimits, Guard, noRefusals, type RefusalReason, type TcpLimits } from "./limits.ts";
+import { listenOwn, type OwnPlace } from "./listen_own.ts";
 import type { TcpOptions } from "./settings.ts";
 import {
   applyAll,
   applyToConn,
   checkSignal,
   denoCan,
+  isForBind,
   onAccepted,
   onListener,
   openFor,
@@ -36,42 +40,58 @@ export interface ListenTcpOptions extends TcpOptions {
   backlog?: number;
   /**
    * Listens although connections of an earlier listener linger on. Deno does so on Unix and not on Windows; the other
-   * way throws `Deno.errors.NotSupported`.
+   * way takes a socket of ours, see {@linkcode listenTcp}.
    */
   reuseAddress?: boolean;
   /**
-   * Lets several listeners have the port; Linux shares the connections out among them. Needs the `--unstable-net` flag,
-   * without which it throws `Deno.errors.NotSupported`, as it does on other systems.
+   * Lets several listeners have the port; Linux shares the connections out among them. Without the `--unstable-net` flag
+   * it takes a socket of ours. Throws `Deno.errors.NotSupported` on other systems.
    */
   reusePort?: boolean;
-  /** No IPv4 on "::". Not yet possible: `true` throws `Deno.errors.NotSupported`, `false` is what the system does. */
+  /** No IPv4 on "::"; `true` takes a socket of ours. */
   ipv6Only?: boolean;
+  /** Takes connections of several paths (Multipath TCP, RFC 8684) too, where the kernel has it; takes a socket of ours. */
+  multipath?: boolean;
+  /** Guards against abuse; what is accepted is then no object of Deno's, but has the same interface. */
+  limits?: TcpLimits;
   /** Closes the listener; iteration ends. */
   signal?: AbortSignal;
 }
 
-/** A listener whose connections carry its options: Deno's own object. */
-export type TcpListener = Deno.Listener<Deno.TcpConn, Deno.NetAddr>;
+/** A listener whose connections carry its options: Deno's own object, unless something must come before bind(). */
+export interface TcpListener extends Deno.Listener<Deno.TcpConn, Deno.NetAddr> {
+  /** Turned away by `limits` so far, by reason. */
+  readonly refused: Readonly<Record<RefusalReason, number>>;
+  /**
+   * Open now. With `limits` those that were let in; without, as nothing stands in the way of the connections then, those
+   * that the kernel has at this address, which needs `--allow-ffi` and the listener to be open.
+   */
+  readonly connections: number;
+}
 
-interface Place {
-  readonly hostname: string;
-  readonly port: number;
-  readonly backlog: number | undefined;
-  readonly reusePort: boolean;
+interface Place extends OwnPlace {
   readonly signal: AbortSignal | undefined;
-  readonly steps: readonly Step[];
-  readonly doing: string;
+  readonly guard: Guard | null;
+  /** Whether a socket of ours is needed. */
+  readonly own: boolean;
 }
 
 /**
  * Listens for TCP connections, as `Deno.listen` does, with options set.
  *
- * What comes back is Deno's own listener. The options are set on it as far as they mean something there, so that they
+ * What comes back is Deno's own listener, and what it accepts are Deno's own connections. The options are set on it as far as they mean something there, so that they
  * hold from the first packet of a handshake, and again on every connection that `accept()` or iteration gives, as only
  * Linux hands them on. A connection that its peer has reset by then is passed over. Without options nothing about the
  * listener is changed; Deno's `accept()` then rejects with `NotConnected` for such a connection.
  *
- * Requires `--allow-net`; options other than `noDelay` and `keepAlive: true` or `false` require `--allow-ffi`.
+ * What must come before bind() Deno cannot do: `ipv6Only`, `multipath`, `reuseAddress: false`, `reusePort` without
+ * `--unstable-net`, `IP_FREEBIND`, `IP_TRANSPARENT`, `SO_BINDTODEVICE` and the like in `options`. The listener is then a
+ * socket of ours with the same interface, on Linux, and so are its connections (see `Socket.asListener`): `Deno.startTls`
+ * does not take them, TLS is put on a `Socket` by its `toNodeSocket()` and node:tls. `limits` puts each connection into
+ * one of ours too, and only the listener stays Deno's.
+ *
+ * Requires `--allow-net`; options other than `noDelay` and `keepAlive: true` or `false`, and `limits` unless they refuse by
+ * "close", require `--allow-ffi`.
  *
  * @param options Where to listen, and the options of the connections; see {@linkcode TcpOptions}.
  * @returns The listener.
@@ -113,26 +133,19 @@ interface Place {
  * ```
  */
 export function listenTcp(options: ListenTcpOptions): TcpListener {
-  const { hostname, port, backlog, reusePort, signal, steps, doing } = checked(options);
+  const place = checked(options);
+  const { hostname, steps, signal, guard, own, doing } = place;
   openFor(steps, doing);
+  if (own) libcIo(doing);
+  if (guard?.limits.refuseBy === "reset") libcIo(`${doing} with limits that reset`);
   signal?.throwIfAborted();
   // Those that share an address are told apart by the hint alone.
-  const hint = parseIp(hostname) === null ? -1 : lowestFree(reusePort);
-  let listener: TcpListener;
-  try {
-    listener = Deno.listen({
-      hostname,
-      port,
-      ...(backlog !== undefined && { tcpBacklog: backlog }),
-      ...(reusePort && { reusePort }),
-    });
-  } catch (error) {
-    throw decorated(error, "bind", doing, remedies(port));
-  }
+  const hint = own || parseIp(hostname) === null ? -1 : lowestFree(place.reusePort);
+  const listener = own ? listenOwn(place) : listenByDeno(place);
   try {
     note(listener, hint);
     // What Deno's calls can do on the connections is set here as well when that takes no new permission.
-    if (steps.length > 0 && (libcIfOpen() !== undefined || ffiGranted())) {
+    if (!own && steps.length > 0 && (libcIfOpen() !== undefined || ffiGranted())) {
       applyAll(onListener(steps).filter(outlives), listener);
     }
   } catch (error) {
@@ -140,9 +153,38 @@ export function listenTcp(options: ListenTcpOptions): TcpListener {
     throw error;
   }
   const carried = onAccepted(steps);
-  if (carried.length > 0) carry(listener, { steps: carried });
+  if (carried.length > 0 || guard !== null) carry(listener, { steps: carried, guard });
   if (signal !== undefined) closeOn(listener, signal);
-  return listener;
+  return counted(listener, guard);
+}
+
+type Listener = Deno.Listener<Deno.TcpConn, Deno.NetAddr>;
+
+function listenByDeno({ hostname, port, backlog, reusePort, doing, remedies }: Place): Listener {
+  try {
+    return Deno.listen({
+      hostname,
+      port,
+      ...(backlog !== undefined && { tcpBacklog: backlog }),
+      ...(reusePort && { reusePort }),
+    });
+  } catch (error) {
+    throw decorated(error, "bind", doing, remedies);
+  }
+}
+
+/** A listener that tells whom it has turned away and how many are there. */
+function counted(listener: Listener, guard: Guard | null): TcpListener {
+  const refused = guard?.refused ?? Object.freeze(noRefusals());
+  return Object.defineProperties(listener, {
+    refused: { get: () => ({ ...refused }), configurable: true },
+    connections: { get: () => guard?.connections ?? countOf(listener), configurable: true },
+  }) as TcpListener;
+}
+
+function countOf(listener: Listener): number {
+  const doing = "Cannot count the connections of a listener";
+  return acceptedBy(descriptorOf(listener, doing), doing).length;
 }
 
 function checked(options: ListenTcpOptions): Place {
@@ -163,8 +205,33 @@ function checked(options: ListenTcpOptions): Place {
     refuseNamed(steps, "reuseAddress", "SO_REUSEADDR", reuseAddress);
     refuseNamed(steps, "reusePort", "SO_REUSEPORT", options.reusePort);
     refuseNamed(steps, "ipv6Only", "IPV6_V6ONLY", ipv6Only);
-    refuseUnsupported(options, steps, doing);
-    return { hostname, port, backlog, reusePort, signal, steps, doing };
+    const { multipath = false, limits } = options;
+    boolean(multipath, "multipath");
+    if (ipv6Only === true && parseIp(hostname.replace(/^\[(.*)\]$/, "$1"))?.bytes.length === 4) {
+      throw new TypeError(`ipv6Only is true, the hostname ${shown(hostname)} must then be no IPv4 address`);
+    }
+    const guard = limits === undefined ? null : new Guard(checkedLimits(limits));
+    const needsOwn = ownReason(options, steps);
+    if (needsOwn !== null && OS !== "linux") {
+      throw new Deno.errors.NotSupported(
+        `${doing}: ${needsOwn} must come before bind(), which is possible on Linux alone, this is ${OS_NAME}`,
+      );
+    }
+    return {
+      hostname,
+      port,
+      backlog,
+      reuseAddress: reuseAddress ?? REUSED_BY_DENO,
+      reusePort,
+      ipv6Only: ipv6Only === true,
+      multipath,
+      signal,
+      steps,
+      guard,
+      own: needsOwn !== null,
+      doing,
+      remedies: remedies(port),
+    };
   } catch (error) {
     throw prefixed(error, doing);
   }
@@ -173,24 +240,16 @@ function checked(options: ListenTcpOptions): Place {
 /** Deno sets SO_REUSEADDR on every listener, but not on Windows, where it would let others take the port. */
 const REUSED_BY_DENO = OS !== "windows";
 
-function refuseUnsupported(options: ListenTcpOptions, steps: readonly Step[], doing: string): void {
-  const no = (what: string) => new Deno.errors.NotSupported(`${doing}: ${what}`);
-  if ((options as { limits?: unknown }).limits !== undefined) throw no("limits is not supported yet");
-  if (options.ipv6Only === true) throw no("ipv6Only: true is not supported yet");
-  if (options.reuseAddress === !REUSED_BY_DENO) {
-    throw no(`reuseAddress: ${options.reuseAddress} is not supported yet, Deno does the opposite on ${OS_NAME}`);
+/** What needs a socket of ours; null where Deno can do all of it. */
+function ownReason(options: ListenTcpOptions, steps: readonly Step[]): string | null {
+  if (options.multipath === true) return "multipath: true";
+  if (options.ipv6Only === true) return "ipv6Only: true";
+  if (options.reuseAddress === !REUSED_BY_DENO) return `reuseAddress: ${options.reuseAddress}`;
+  // Deno ignores it elsewhere; on Linux, without the flag, it would end the whole process.
+  if (options.reusePort === true && (OS !== "linux" || typeof Deno.listenDatagram !== "function")) {
+    return "reusePort: true";
   }
-  if (options.reusePort === true) {
-    // Deno ignores it elsewhere; on Linux, without the flag, it would end the whole process.
-    if (OS !== "linux") throw no(`reusePort: true is not supported on ${OS_NAME}`);
-    if (typeof Deno.listenDatagram !== "function") {
-      throw no("reusePort: true needs the --unstable-net flag, run again with it");
-    }
-  }
-  const early = steps.find((step) => step.stage === "bind" || step.stage === "listen");
-  if (early !== undefined) {
-    throw no(`${early.said} must be set before the call "${early.stage}", which is not supported yet`);
-  }
+  return steps.find((step) => isForBind(step) || step.stage === "listen")?.said ?? null;
 }
 
 function remedies(port: number): Readonly<Partial<Record<string, string>>> {
@@ -212,6 +271,7 @@ function outlives(step: Step): boolean {
 
 interface Carried {
   steps: readonly Step[];
+  readonly guard: Guard | null;
 }
 const carriedBy = new WeakMap<object, Carried>();
 
@@ -220,13 +280,20 @@ function own(object: object, key: PropertyKey, value: unknown): void {
 }
 
 /** Makes a listener's connections carry the steps. Iteration calls `accept()` of the object, so it carries them too. */
-function carry(listener: TcpListener, carried: Carried): void {
+function carry(listener: Listener, carried: Carried): void {
   carriedBy.set(listener, carried);
   const accept = listener.accept;
   own(listener, "accept", async function (): Promise<Deno.TcpConn> {
     for (;;) {
       const conn = await accept.call(listener).catch((error) => unlessReset(error, listener.addr));
-      if (conn !== null && made(conn, carried)) return conn;
+      if (conn === null) continue;
+      // One of ours, reset before it could be asked who the peer is.
+      if (conn.remoteAddr.port === 0) {
+        conn.close();
+        continue;
+      }
+      const admitted = carried.guard === null ? conn : carried.guard.admit(conn);
+      if (admitted !== null && made(admitted, carried)) return admitted;
     }
   });
 }
@@ -262,7 +329,7 @@ export function carryAlso(listener: object, steps: readonly Step[]): void {
 }
 
 /** Closes the listener when the signal comes; the signal forgets it when it is closed. */
-function closeOn(listener: TcpListener, signal: AbortSignal): void {
+function closeOn(listener: Listener, signal: AbortSignal): void {
   const { close, [Symbol.dispose]: dispose } = listener;
   const abort = () => dispose.call(listener);
   const forget = () => signal.removeEventListener("abort", abort);

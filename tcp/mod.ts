@@ -3,10 +3,13 @@
 
 /**
  * TCP with everything that Deno leaves out: keepalive times, linger, buffer sizes, DSCP, hop limit, any option by its C
- * name. What comes back are Deno's own connections and listeners, so all that is written for Deno works on them.
+ * name, source addresses, timeouts, limits. What comes back are Deno's own connections and listeners wherever Deno can do
+ * what is asked for, else objects with the same interface, so all that is written for Deno works on them.
  *
  * 1. {@linkcode connectTcp} and {@linkcode listenTcp} take the place of `Deno.connect` and `Deno.listen`.
  * 2. {@linkcode tuneTcp} does the same to a socket that exists already, whoever made it, and tells what the kernel has.
+ * 3. {@linkcode withTimeouts} ends reads and writes that take too long; {@linkcode resetTcp} ends a connection.
+ * 4. {@linkcode TcpLimits} guard a listener against those who come too often, in too great numbers, or say nothing.
  *
  * `noDelay` and `keepAlive: true` work with `--allow-net` alone; everything else needs `--allow-ffi` too.
  *
@@ -29,7 +32,10 @@
  */
 
 export { connectTcp, type ConnectTcpOptions } from "./connect.ts";
+export type { RefusalReason, TcpLimits } from "./limits.ts";
 export { listenTcp, type ListenTcpOptions, type TcpListener } from "./listen.ts";
 export type { KeepAlive, TcpOptions, TcpSettings } from "./settings.ts";
+export { resetTcp } from "./reset.ts";
+export { type ConnTimeouts, type TimedConn, withTimeouts } from "./timeouts.ts";
 export { tuneTcp } from "./tune.ts";
 export { DESCRIPTOR, type HasDescriptor, type OptionSetting, type SocketLike } from "../options/mod.ts";

@@ -65,7 +65,7 @@ export interface TcpOptions {
    * Milliseconds that `close()` waits for data that is not sent yet, 0 to 65,535,000. `SO_LINGER`, in seconds; see
    * socket(7). While it waits the whole program stands still. 0 throws the data away and resets the connection; as Deno
    * ends the sending half first, the peer may read an end before it meets the reset. `false`, the system's default,
-   * returns at once and lets the kernel send the rest.
+   * returns at once and lets the kernel send the rest. `resetTcp` resets without that end.
    */
   linger?: number | false;
   /**
@@ -78,10 +78,13 @@ export interface TcpOptions {
   /**
    * Bytes of the receive buffer. Linux doubles them for its own use, up to `net.core.rmem_max`. `SO_RCVBUF`. The
    * handshake settles how large a window can be told to the peer: connections of `listenTcp` have it from the listener,
-   * while Deno makes the handshake of `connectTcp` before it can be set.
+   * and for this `connectTcp` takes a socket of ours, see there.
    */
   receiveBufferSize?: number;
-  /** Differentiated services code point of what is sent, 0 to 63 (RFC 2474). The two ECN bits stay the kernel's. */
+  /**
+   * Differentiated services code point of what is sent, 0 to 63 (RFC 2474). The two ECN bits stay the kernel's. So that
+   * the first packet has it too `connectTcp` takes a socket of ours, see there; `tuneTcp` sets it on Deno's own.
+   */
   dscp?: number;
   /** Routers that a packet may pass, 1 to 255: the TTL of IPv4, the hop limit of IPv6. */
   hopLimit?: number;
@@ -113,7 +116,7 @@ export interface TcpSettings {
   readonly receiveBufferSize: number;
   /** 0 to 63. */
   readonly dscp: number;
-  /** 1 to 255. */
+  /** 1 to 255; absent with several paths (MPTCP). */
   readonly hopLimit: number;
 }
 
@@ -125,8 +128,11 @@ function number(name: ConstantName): number {
 /** Whether a descriptor is a TCP socket; MPTCP (Linux) takes the same options. */
 export function isTcp(found: Descriptor): boolean {
   if (found.family !== number("AF_INET") && found.family !== number("AF_INET6")) return false;
-  return found.protocol === number("IPPROTO_TCP") ||
-    (OS === "linux" && found.protocol === number("IPPROTO_MPTCP"));
+  return found.protocol === number("IPPROTO_TCP") || isMultipath(found);
+}
+
+function isMultipath({ protocol }: Descriptor): boolean {
+  return OS === "linux" && protocol === number("IPPROTO_MPTCP");
 }
 
 /**
@@ -162,11 +168,12 @@ export function readSettings(socket: SocketLike, found: Descriptor): TcpSettings
       count: TCP_KEEPCNT.get(socket),
     },
     linger: linger.enabled && linger.seconds * 1000,
-    ...(TCP_USER_TIMEOUT.supported &&
+    ...(TCP_USER_TIMEOUT.supported && !isMultipath(found) &&
       { userTimeout: TCP_USER_TIMEOUT.get(socket) }),
     sendBufferSize: SO_SNDBUF.get(socket),
     receiveBufferSize: SO_RCVBUF.get(socket),
     dscp: trafficClass.get(socket) >> 2,
-    hopLimit: hopLimit.get(socket),
+    // Of several paths each has its own; the kernel tells none.
+    ...(isMultipath(found) ? {} as { hopLimit: number } : { hopLimit: hopLimit.get(socket) }),
   };
 }

@@ -239,6 +239,44 @@ const INHERITED: ReadonlySet<string> = new Set([
   "SO_LOCK_FILTER",
 ]);
 
+/** Options that could be set later, and do not work as they should unless it is before bind(). */
+const BEFORE_BIND: ReadonlySet<string> = new Set([
+  "SO_REUSEADDR",
+  "SO_REUSEPORT",
+  "SO_BINDTODEVICE",
+  "SO_BINDTOIFINDEX",
+  "IP_TRANSPARENT",
+  "IPV6_TRANSPARENT",
+  "IPV6_FREEBIND",
+]);
+
+/** Options that could be set later, and shape the first packet of a connection: how it is sent, and what it offers. */
+const BEFORE_CONNECT: ReadonlySet<string> = new Set([
+  "SO_MARK",
+  "SO_PRIORITY",
+  "SO_RCVBUF",
+  "SO_RCVBUFFORCE",
+  "TCP_WINDOW_CLAMP",
+  "IP_TOS",
+  "IPV6_TCLASS",
+  "IP_OPTIONS",
+]);
+
+/** Whether a step must come before bind(). */
+export function isForBind({ stage, names }: Step): boolean {
+  return stage === "bind" || names.some((name) => BEFORE_BIND.has(name));
+}
+
+/** Whether a step is nothing that can be set on a connection that is there already. */
+export function isForConnect(step: Step): boolean {
+  return isForBind(step) || step.stage === "listen" || step.stage === "connect";
+}
+
+/** Whether a step is better set before connect(), where that can be done. */
+export function isForSyn(step: Step): boolean {
+  return isForConnect(step) || step.names.some((name) => BEFORE_CONNECT.has(name));
+}
+
 /** The steps that do something on a listener. */
 export function onListener(steps: readonly Step[]): Step[] {
   return steps.filter((step) => step.stage !== "connected");

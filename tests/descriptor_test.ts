@@ -583,3 +583,37 @@ test("sockets of this library that share an address are told apart, whatever was
   );
   assertEquals(out, "true\n");
 });
+
+test("what another thread may close is used with a descriptor to spare, else the error says so", SHELL, async () => {
+  const out = await shell(
+    "ulimit -n 200",
+    `import { SO_KEEPALIVE } from ${MOD};
+    import { findSocket } from ${JSON.stringify(new URL("../socket/mod.ts", import.meta.url).href)};
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const one = findSocket({ localAddr: listener.addr });
+    console.log(SO_KEEPALIVE.set(one, true));
+    const files = [];
+    try {
+      for (;;) files.push(Deno.openSync(Deno.execPath()));
+    } catch {
+      try {
+        SO_KEEPALIVE.set(one, false);
+      } catch (error) {
+        console.log(error.code, error.message);
+      }
+    }
+    // What has no number of its own to lose is used as it is.
+    console.log(SO_KEEPALIVE.get(listener));
+    files.pop().close();
+    console.log(SO_KEEPALIVE.set(one, false));
+    Deno.exit();`,
+  );
+  assertEquals(out.split("\n"), [
+    "true",
+    "EMFILE Cannot set SO_KEEPALIVE: EMFILE (too many open files); a socket that another thread may close needs a free " +
+    "descriptor for the time of a call",
+    "true",
+    "false",
+    "",
+  ]);
+});

@@ -17,6 +17,8 @@ export interface Needs {
   sys?: boolean;
   /** Whether the C library must be granted. */
   ffi?: boolean;
+  /** Whether the test runs without the grant of the C library, whatever the others have. */
+  withoutFfi?: boolean;
   /** Whether it must be root. */
   root?: boolean;
   /** Whether the system must be Linux. */
@@ -73,6 +75,16 @@ function reasonAgainst(needs: Needs): string | null {
   }
   return null;
 }
+
+const INHERITED = {
+  env: "inherit",
+  import: "inherit",
+  net: "inherit",
+  read: "inherit",
+  run: "inherit",
+  sys: "inherit",
+  write: "inherit",
+} as const;
 
 const told = new Set<string>();
 
@@ -137,6 +149,7 @@ export function test(
   Deno.test({
     name: reason === null ? name : `${name} (ignored: ${reason})`,
     ignore: reason !== null,
+    ...(what.withoutFfi ? { permissions: { ...INHERITED, ffi: false } } : {}),
     async fn(t) {
       const before = openSockets();
       await fn(t);

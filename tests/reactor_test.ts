@@ -320,3 +320,126 @@ test("waiting idly makes no system call", { ...PROGRAM, run: ["strace"] }, async
   assert(before.includes("epoll_wait("), before);
   assertEquals(after.slice(before.length), "");
 });
+
+/** Code that fills the thread pool for a while, which is `over` then. */
+function fullPool(milliseconds: number): string {
+  return `const c = Deno.dlopen("libc.so.6", { usleep: { parameters: ["u32"], result: "i32", nonblocking: true } });
+    const over = Promise.all(Array.from({ length: 32 }, () => c.symbols.usleep(${milliseconds * 1000})));`;
+}
+
+test(
+  "a program ends whose last event came otherwise than by the call that stands in a full pool",
+  PROGRAM,
+  async () => {
+    const program = (lines: string) =>
+      runProgram(`
+    import { setLook } from "${new URL("../socket/socket.ts", import.meta.url)}";
+    ${fullPool(500)}
+    const [left, right] = Socket.pair("dgram");
+    ${lines}
+    await over;
+    console.log("end of module");
+    globalThis.kept = [left, right];
+    Deno.unrefTimer(setTimeout(() => Deno.exit(7), 5000));
+  `);
+    const [byWatchdog, byLook] = await Promise.all([
+      program(`
+      setTimeout(() => right.trySend(new Uint8Array(1)), 50);
+      await left.receive();`),
+      program(`
+      // What is parked for one stands in the queue when another looks.
+      const [parked, other] = Socket.pair("dgram");
+      const controller = new AbortController();
+      const aborted = parked.receive(undefined, { signal: controller.signal }).catch(() => {});
+      setLook(left, 50);
+      const received = left.receive();
+      controller.abort();
+      right.trySend(new Uint8Array(1));
+      await Promise.all([received, aborted]);
+      globalThis.others = [parked, other];`),
+    ]);
+    assertEquals([byWatchdog.code, byWatchdog.output], [0, "end of module"], byWatchdog.errors);
+    assertEquals([byLook.code, byLook.output], [0, "end of module"], byLook.errors);
+  },
+);
+
+test("a wake is not late when the call that was parked for closed sockets stands in a full pool", PROGRAM, async () => {
+  const { output, errors } = await runProgram(`
+    import { assertWithin } from "${new URL("time.ts", import.meta.url)}";
+    ${fullPool(2500)}
+    const soon = () => new Promise((resolve) => setTimeout(resolve, 30));
+    await soon();
+    const [first, itsPeer] = Socket.pair("dgram");
+    const closed = first.receive().catch((error) => error.name);
+    await soon();
+    first.close();
+    itsPeer.close();
+    const [left, right] = Socket.pair("dgram");
+    const received = left.receive();
+    await soon();
+    right.trySend(new Uint8Array(3));
+    console.log(await closed, (await assertWithin(500, received)).byteLength);
+    Deno.exit(0);
+  `);
+  assertEquals(output, "BadResource 3", errors);
+});
+
+test("calls that never have to wait let a timer tick, those that fail as well", FFI, async (t) => {
+  /** Makes a call again and again, until a timer of 10 ms has ticked ten times, or did not in 2 s. */
+  async function assertLetsTick(call: () => Promise<unknown>): Promise<void> {
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 10);
+    for (const since = performance.now(); ticks < 10 && performance.now() - since < 2000;) await call();
+    clearInterval(timer);
+    assertEquals(ticks, 10);
+  }
+  await t.step("waitAll", async () => {
+    const [left, right] = Socket.pair();
+    using _pair = both([left, right]);
+    const buffer = new Uint8Array(64);
+    await assertLetsTick(() => {
+      right.trySend(buffer);
+      return left.receive(buffer, { waitAll: true });
+    });
+  });
+  await t.step("datagrams that do not fit", async () => {
+    using pair = await udpPair();
+    const [data, buffer] = [new Uint8Array(64), new Uint8Array(8)];
+    await assertLetsTick(async () => {
+      pair[0].trySend(data);
+      assertEquals((await outcome(pair[1].receive(buffer)) as { code: string }).code, "EMSGSIZE");
+    });
+  });
+  await t.step("connect() of UDP", async () => {
+    using pair = await udpPair();
+    const address = pair[1].localAddr!;
+    await assertLetsTick(() => pair[0].connect(address));
+  });
+  await t.step("connect() of unix streams", async () => {
+    using listener = Socket.open("unix", "stream");
+    listener.bind({ path: "" });
+    listener.listen();
+    const address = listener.localAddr!;
+    await assertLetsTick(async () => {
+      using client = Socket.open("unix", "stream");
+      await client.connect(address);
+      listener.tryAccept()!.close();
+    });
+  });
+});
+
+test("a revoke of ffi rejects waits that begin, and no call that is over", PROGRAM, async () => {
+  const { output, errors } = await runProgram(`
+    const [left, right] = Socket.pair("dgram");
+    Deno.permissions.revokeSync({ name: "ffi" });
+    const waited = await left.receive().then(() => "received", (error) => error.name);
+    let received = 0;
+    // Long enough for the runtime's own sockets to be given their turn, many times.
+    for (const since = performance.now(); performance.now() - since < 100;) {
+      right.trySend(new Uint8Array(1));
+      received += (await left.receive()).byteLength;
+    }
+    console.log(waited, received > 64);
+  `);
+  assertEquals(output, "NotCapable true", errors);
+});

@@ -34,6 +34,19 @@ test("cycles of open, bind and close leave no descriptor and no memory", PROGRAM
   assert(late.rss < early.rss + 8_000_000, result);
 });
 
+test(
+  "connections made, tuned and closed by every way leave no descriptor, no timer and no memory",
+  PROGRAM,
+  async () => {
+    const result = await soak("connections", SOAK ? 400_000 : 12_000);
+    console.log(result);
+    const { early, late, left, open } = JSON.parse(result);
+    assert(left <= 2 && open === 0, result);
+    assert(late.heap < early.heap + 1_000_000, result);
+    assert(late.rss < early.rss + 8_000_000, result);
+  },
+);
+
 test("errno is right in programs that have just started on a loaded machine", PROGRAM, async () => {
   const starts = SOAK ? 1000 : 40;
   let started = 0;
@@ -52,3 +65,15 @@ test("errno is right in programs that have just started on a loaded machine", PR
 test("errno is right in a warm program under garbage collection", PROGRAM, async () => {
   assertEquals(await soak("warm_errno", SOAK ? 10_000_000 : 500_000), "0");
 });
+
+test(
+  "what closes between being listed and being tuned is BadResource, and no successor is changed",
+  PROGRAM,
+  async () => {
+    const result = await soak("churn", SOAK ? 100_000 : 10_000);
+    console.log(result);
+    const { tuned, closed, wrong } = JSON.parse(result);
+    assertEquals(wrong, [0, 0, 0], result);
+    assert(tuned > 0 && closed > 0, result);
+  },
+);

@@ -1,10 +1,16 @@
-// Opens UDP sockets: checks the options, binds by Deno, applies what must be applied after it.
+// Opens UDP sockets: checks the options, chooses the engine, sets what is to be set before bind or after it.
 // What the socket then does: socket.ts. What the options are: types.ts.
 import { boolean, integer, object, port as portOf, shown, text } from "../internal/argument.ts";
 import { decorated } from "../internal/deno_error.ts";
 import { lowestFree, note } from "../internal/descriptor.ts";
+import { failed, lastErrno, systemErrorOf } from "../internal/errno.ts";
+import { ffiGranted, notCapable } from "../internal/ffi.ts";
+import { lookUp, lookUpNow } from "../internal/getaddrinfo.ts";
 import { libc } from "../internal/libc.ts";
-import { isMapped, isUnspecified, parseIp } from "../internal/sockaddr.ts";
+import { libcIo } from "../internal/libc_io.ts";
+import { OS, OS_NAME } from "../internal/os.ts";
+import { checkNet, checkResolved } from "../internal/permission.ts";
+import { encodeAddress, isMapped, isUnspecified, parseIp } from "../internal/sockaddr.ts";
 import { SOCKOPT } from "../internal/sockopt.ts";
 import {
   type InterfaceSelector,
@@ -20,23 +26,51 @@ import {
   type OptionSetting,
   SO_BROADCAST,
   SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
   SO_SNDBUF,
+  type SocketLike,
+  UDP_GRO,
 } from "../options/mod.ts";
+import { Socket } from "../socket/socket.ts";
+import { BIND_REMEDIES, isClosed } from "./engine.ts";
+import { fieldsOf, switchOn } from "./metadata.ts";
 import { sendBy } from "./multicast_interface.ts";
-import { type DenoDatagramConn, type UdpSocket, wrapDatagramConn } from "./socket.ts";
-import type { BindUdpOptions, DatagramField, MulticastSendOptions } from "./types.ts";
+import { NativeEngine } from "./native.ts";
+import { type DenoDatagramConn, PortableEngine } from "./portable.ts";
+import { type UdpSocket, wrapEngine } from "./socket.ts";
+import type { BindUdpOptions, ConnectUdpOptions, DatagramField, MulticastSendOptions } from "./types.ts";
 
 /** Linux doubles the size, in an int. */
 const BUFFER_BYTES = 0x3fff_ffff;
+/** A second: who looks longer does not wait. In microseconds. */
+const SPIN_MAX = 1_000_000;
 
 type Family = "inet" | "inet6";
 
-/** One thing to set once the socket is bound. */
+/** One thing to set, before bind on a socket of our own, after it on one of Deno's. */
 interface Step {
   /** What the user wrote. */
   readonly said: string;
   /** Sets it; `families` are those of the packets that the socket can send. */
-  apply(socket: UdpSocket, families: readonly Family[]): void;
+  apply(socket: SocketLike, families: readonly Family[]): void;
+}
+
+/** What a socket is to be, checked. */
+interface Plan {
+  /** The beginning of messages. */
+  readonly doing: string;
+  readonly reuseAddress: boolean;
+  readonly reusePort: boolean;
+  readonly ipv6Only: boolean;
+  /** Multicast that is sent comes back; Deno sets it for the family of the socket. */
+  readonly loopback: boolean;
+  readonly fields: readonly DatagramField[];
+  readonly gro: boolean;
+  readonly spin: number | "adaptive";
+  readonly steps: readonly Step[];
+  readonly settings: readonly OptionSetting[];
+  readonly signal: AbortSignal | undefined;
 }
 
 /** The C names that each field sets; given in `options` as well, they would be said twice. */
@@ -66,20 +100,15 @@ const REPEATABLE: ReadonlySet<string> = new Set([
   "MCAST_BLOCK_SOURCE",
 ]);
 
-const BIND_REMEDIES: Readonly<Record<string, string>> = {
-  EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE",
-  EADDRINUSE: "another socket has the address; to share it both must say `reuseAddress: true`",
-  EADDRNOTAVAIL: "no interface of this machine has the address",
-  EINVAL: 'a link-local address needs its zone, as in "fe80::1%eth0"',
-};
-
 /**
  * Opens a UDP socket at an address of this machine.
  *
- * A host name is looked up synchronously, as in `Deno.listen`. `Deno.listenDatagram` does the work, so the program must
- * run with `--unstable-net`. Which options need `--allow-ffi` is said with each; without that permission they throw before
- * anything is opened. If an option cannot be set, the socket is closed again.
+ * With `--allow-ffi` on Linux it is a socket of this library's own, to which every option is applied before it is bound, and
+ * `--unstable-net` is not needed. Otherwise `Deno.listenDatagram` does the work, and the program must run with
+ * `--unstable-net`; what needs `--allow-ffi` is said with each option, and throws before anything is opened. If an option
+ * cannot be set, the socket is closed again. A host name is looked up synchronously, as in `Deno.listen`.
  *
+ * @typeParam F The fields of `metadata`.
  * @param options The address, and what to set.
  * @returns The socket, bound and ready.
  * @throws {TypeError} An option is of the wrong kind, or given twice.
@@ -87,7 +116,8 @@ const BIND_REMEDIES: Readonly<Record<string, string>> = {
  * @throws {SystemError} The system refuses the address or an option: `Deno.errors.AddrInUse` with code "EADDRINUSE",
  * `Deno.errors.PermissionDenied` with "EACCES" for a port below 1024, and others of bind(2).
  * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the address, or `--allow-ffi` is missing for an option.
- * @throws {Deno.errors.NotSupported} `--unstable-net` is missing; or an option is not possible yet.
+ * @throws {Deno.errors.NotSupported} The system or the kernel lacks an option; or both `--allow-ffi` and `--unstable-net`
+ * are missing.
  *
  * @example A socket for telephony
  * ```ts
@@ -105,28 +135,258 @@ export function bindUdp<const F extends DatagramField = never>(options: BindUdpO
   const hostname = text(options.hostname ?? "0.0.0.0", "Cannot bind udp: the hostname", "an address or a name");
   if (hostname === "") throw new RangeError('Cannot bind udp: the hostname is "", it must be an address or a name');
   const port = portOf(options.port ?? 0, "Cannot bind udp: the port");
-  const doing = `Cannot bind udp ${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-  const reuseAddress = boolean(options.reuseAddress ?? false, `${doing}: reuseAddress`);
-  const loopback = boolean(options.multicast?.loopback ?? true, `${doing}: multicast.loopback`);
-  const { signal } = options;
+  const plan = planOf(options, hostname, `Cannot bind udp ${shownHost(hostname)}:${port}`);
+  plan.signal?.throwIfAborted();
+  return goesNative(plan) ? bindNative(hostname, port, plan) : bindPortable(hostname, port, plan);
+}
+
+/**
+ * Opens a UDP socket with one peer: it sends to the peer alone and hears of no other, and is told when nothing receives
+ * there. Linux; needs `--allow-ffi`.
+ *
+ * The options are those of `bindUdp`, and `localAddr` takes the place of its address. A host name is looked up, and the
+ * first of its addresses that has a route is the peer.
+ *
+ * @typeParam F The fields of `metadata`.
+ * @param options The peer, the own address, and what to set.
+ * @returns The socket, connected.
+ * @throws {SystemError} The name is unknown; no route leads to the peer; the own address cannot be had.
+ * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the peer or the own address, or `--allow-ffi` is missing.
+ *
+ * @example A peer by name
+ * ```ts
+ * import { bindUdp, connectUdp } from "@berkeley/sockets/udp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using server = bindUdp({ hostname: "127.0.0.1" });
+ * using client = await connectUdp({ hostname: "127.0.0.1", port: server.addr.port });
+ * await client.send(new TextEncoder().encode("hello"));
+ * const [data, from] = await server.receive();
+ * assertEquals(new TextDecoder().decode(data), "hello");
+ * assertEquals([from, client.remoteAddr], [client.addr, server.addr]);
+ * ```
+ */
+export async function connectUdp<const F extends DatagramField = never>(
+  options: ConnectUdpOptions<F>,
+): Promise<UdpSocket<F>> {
+  object(options, "Cannot connect udp: the options", "{ hostname, port }");
+  const hostname = text(options.hostname, "Cannot connect udp: the hostname", "an address or a name");
+  if (hostname === "") throw new RangeError('Cannot connect udp: the hostname is "", it must be an address or a name');
+  const port = integer(options.port, "Cannot connect udp: the port", 1, 65_535);
+  const doing = `Cannot connect udp to ${shownHost(hostname)}:${port}`;
+  const { localAddr = {} } = options;
+  object(localAddr, `${doing}: localAddr`, "{ hostname, port }");
+  const own = localAddr.hostname;
+  if (own !== undefined && parseIp(text(own, `${doing}: localAddr.hostname`, "a literal address")) === null) {
+    throw new SyntaxError(`${doing}: localAddr.hostname is ${shown(own)}, it must be a literal address`);
+  }
+  const ownPort = portOf(localAddr.port ?? 0, `${doing}: localAddr.port`);
+  const literal = parseIp(hostname);
+  const plan = planOf(options, own ?? (literal === null ? "::" : hostname), doing);
+  plan.signal?.throwIfAborted();
+  if (!goesNative(plan)) {
+    libc(doing);
+    throw new Deno.errors.NotSupported(
+      `${doing}: sockets with a peer are there on Linux alone so far, this is ${OS_NAME}`,
+    );
+  }
+  checkNet(hostname, port, doing);
+  if (localAddr.hostname !== undefined || localAddr.port !== undefined) {
+    checkNet(own ?? "0.0.0.0", ownPort, doing);
+  }
+  const peers = literal !== null
+    ? [hostname]
+    : (await lookUp(hostname, undefined, doing, plan.signal)).map(({ hostname }) => hostname);
+  let failure: unknown;
+  for (const peer of peers) {
+    const inet = !peer.includes(":");
+    // An IPv6 socket has IPv4 peers too, if its own address allows it.
+    if (own !== undefined && !own.includes(":") && !inet) {
+      failure ??= new TypeError(`${doing}: localAddr is an IPv4 address, that of the peer must be one too`);
+      continue;
+    }
+    checkResolved(peer.replace(/%.*$/, ""), port, doing);
+    let engine: NativeEngine | undefined;
+    try {
+      engine = open(own ?? (inet ? "0.0.0.0" : "::"), ownPort, plan);
+      const to = encodeAddress(engine.socket.family, { hostname: peer, port }, doing, "linux");
+      engine.connectTo(engine.descriptor(), to, doing);
+      return wrapped(engine, plan);
+    } catch (error) {
+      engine?.close();
+      failure ??= error;
+      if (!ROUTELESS.has((error as { code?: string }).code ?? "")) throw error;
+    }
+  }
+  throw failure;
+}
+
+/** Another address of the same name may have what this one lacks. */
+const ROUTELESS: ReadonlySet<string> = new Set(["ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"]);
+
+function shownHost(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
+/** Checks the options; opens nothing. */
+function planOf(options: BindUdpOptions<DatagramField>, hostname: string, doing: string): Plan {
+  const { signal, spin = "adaptive" } = options;
+  const plan = {
+    doing,
+    reuseAddress: boolean(options.reuseAddress ?? false, `${doing}: reuseAddress`),
+    loopback: boolean(options.multicast?.loopback ?? true, `${doing}: multicast.loopback`),
+    reusePort: boolean(options.reusePort ?? false, `${doing}: reusePort`),
+    ipv6Only: boolean(options.ipv6Only ?? false, `${doing}: ipv6Only`),
+    gro: boolean(options.gro ?? false, `${doing}: gro`),
+    spin: spin === "adaptive" ? spin : integer(spin, `${doing}: spin`, 0, SPIN_MAX),
+    fields: fieldsOf(options.metadata, doing),
+    signal,
+  };
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`${doing}: signal is ${shown(signal)}, it must be an AbortSignal`);
   }
-  refuseImpossible(options, doing);
-  const steps = stepsOf(options, hostname, doing);
-  signal?.throwIfAborted();
-  if (typeof Deno.listenDatagram !== "function") {
+  return { ...plan, steps: stepsOf(options, hostname, doing), settings: settingsOf(options, doing) };
+}
+
+/** Whether the socket is to be one of our own; asks for FFI when an option needs it. */
+function goesNative(plan: Plan): boolean {
+  if (ffiGranted()) return OS === "linux";
+  const needed = [
+    [plan.reusePort, "reusePort"],
+    [plan.ipv6Only, "ipv6Only"],
+    [plan.fields.length > 0, "metadata"],
+    [plan.gro, "gro"],
+    [typeof plan.spin === "number" && plan.spin > 0, "spin"],
+    [plan.steps.length > 0, plan.steps[0]?.said],
+    [plan.settings.length > 0, plan.settings[0]?.name],
+  ].find(([is]) => is);
+  if (needed === undefined) return false;
+  // Refuses, unless somebody is there to be asked and grants it.
+  libc(`${plan.doing}: ${needed[1]}`);
+  // It may be open from a time when it was granted.
+  if (!ffiGranted()) throw notCapable(`${plan.doing}: ${needed[1]}`);
+  return OS === "linux";
+}
+
+// ---- Sockets of our own ----
+
+function bindNative<F extends DatagramField>(hostname: string, port: number, plan: Plan): UdpSocket<F> {
+  const { doing } = plan;
+  checkNet(hostname, port, doing);
+  if (parseIp(hostname) !== null) return wrapped(open(hostname, port, plan), plan);
+  let failure: unknown;
+  for (const { hostname: address } of lookUpNow(hostname, doing)) {
+    checkResolved(address.replace(/%.*$/, ""), port, doing);
+    try {
+      return wrapped(open(address, port, plan), plan);
+    } catch (error) {
+      failure ??= error;
+      if (!ROUTELESS.has((error as { code?: string }).code ?? "")) throw error;
+    }
+  }
+  throw failure;
+}
+
+function wrapped<F extends DatagramField>(engine: NativeEngine, { doing, signal }: Plan): UdpSocket<F> {
+  if (signal?.aborted) {
+    engine.close();
+    throw isClosed(doing);
+  }
+  const socket = wrapEngine<F>(engine, signal);
+  engine.owner = socket;
+  return socket;
+}
+
+/** Opens, sets what there is to set, binds. */
+function open(hostname: string, port: number, plan: Plan): NativeEngine {
+  const { doing, settings } = plan;
+  const ip = parseIp(hostname)!.bytes;
+  const family = ip.length === 4 ? "inet" : "inet6";
+  const address = encodeAddress(family, { hostname, port }, doing, "linux");
+  const socket = Socket.open(family, "dgram") as Socket<Family>;
+  try {
+    // First what says which packets there will be: other options ask for it.
+    const only = settings.filter(({ name }) => name === "IPV6_V6ONLY");
+    if (family === "inet6" || plan.ipv6Only) {
+      attempt(doing, "ipv6Only", () => IPV6_V6ONLY.set(socket, plan.ipv6Only || !takesIpv4(ip)));
+    }
+    for (const setting of only) attempt(doing, setting.name, () => setting.apply(socket));
+    const families: readonly Family[] = family === "inet" || isMapped(ip)
+      ? ["inet"]
+      : IPV6_V6ONLY.get(socket)
+      ? ["inet6"]
+      : ["inet6", "inet"];
+    if (plan.reuseAddress) attempt(doing, "reuseAddress", () => SO_REUSEADDR.set(socket, true));
+    if (plan.reusePort) attempt(doing, "reusePort", () => SO_REUSEPORT.set(socket, true));
+    // As Deno makes them, and as every other system does: what an IPv6 socket without IPv4 has no use for.
+    if (families.includes("inet")) SO_BROADCAST.set(socket, true);
+    if (!plan.loopback) {
+      for (const one of families) (one === "inet" ? IP_MULTICAST_LOOP : IPV6_MULTICAST_LOOP).set(socket, false);
+    }
+    switchOn(socket, family, families, plan.fields, doing);
+    if (plan.gro) attempt(doing, "gro", () => UDP_GRO.set(socket, true));
+    for (const step of plan.steps) attempt(doing, step.said, () => step.apply(socket, families));
+    for (const setting of settings) {
+      if (!only.includes(setting)) attempt(doing, setting.name, () => setting.apply(socket));
+    }
+    if (failed(libcIo(doing).bind(socket.fd, address))) {
+      throw systemErrorOf(lastErrno(), "bind", doing, BIND_REMEDIES);
+    }
+    if (isMapped(ip)) {
+      // That it carries IPv4 alone shows now: what is of IPv6 alone does nothing here, and says so when it is set again.
+      for (const setting of settings) {
+        if (
+          levelOf(setting.name) === "IPPROTO_IPV6" && stageOf(setting.name) === "any" && !REPEATABLE.has(setting.name)
+        ) {
+          attempt(doing, setting.name, () => setting.apply(socket));
+        }
+      }
+    }
+    return new NativeEngine(socket, { family, fields: plan.fields, gro: plan.gro, spin: plan.spin });
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+/** Whether an IPv6 address to bind to hears IPv4 as well, or alone. */
+function takesIpv4(ip: Uint8Array<ArrayBuffer>): boolean {
+  return isUnspecified(ip) || isMapped(ip);
+}
+
+// ---- Sockets of Deno's ----
+
+function bindPortable<F extends DatagramField>(hostname: string, port: number, plan: Plan): UdpSocket<F> {
+  const { doing, reuseAddress, loopback, signal } = plan;
+  const impossible = plan.reusePort
+    ? "reusePort"
+    : plan.ipv6Only
+    ? "ipv6Only"
+    : plan.gro
+    ? "gro"
+    : plan.fields.length > 0
+    ? "metadata"
+    : typeof plan.spin === "number" && plan.spin > 0
+    ? "spin"
+    : plan.settings.find(({ name }) => name === "UDP_GRO" || name === "IPV6_V6ONLY" || stageOf(name) === "bind")?.name;
+  if (impossible !== undefined) {
     throw new Deno.errors.NotSupported(
-      `${doing}: Deno has no listenDatagram here, run again with the --unstable-net flag, or with "unstable": ["net"] in deno.json`,
+      `${doing}: ${impossible} is not possible on ${OS_NAME} yet, as the socket is one of Deno's, which is bound when it is made`,
     );
   }
-  if (steps.length > 0) libc(`${doing}: ${steps[0]!.said}`);
+  if (typeof Deno.listenDatagram !== "function") {
+    throw new Deno.errors.NotSupported(
+      `${doing}: Deno has no listenDatagram here, run again with the --allow-ffi flag, or with --unstable-net or ` +
+        '"unstable": ["net"] in deno.json',
+    );
+  }
   const inner = listen({ hostname, port, reuseAddress, loopback }, doing);
-  const socket = wrapDatagramConn<F>(inner, parseIp(hostname)?.zone ?? null, signal);
+  const socket = wrapEngine<F>(new PortableEngine(inner, parseIp(hostname)?.zone ?? null), signal);
   try {
-    if (steps.length > 0) {
+    if (plan.steps.length + plan.settings.length > 0) {
       const families = familiesOf(socket);
-      for (const step of steps) apply(step, socket, families, doing);
+      for (const step of plan.steps) attempt(doing, step.said, () => step.apply(socket, families));
+      for (const setting of plan.settings) attempt(doing, setting.name, () => setting.apply(socket));
     }
   } catch (error) {
     socket.close();
@@ -151,32 +411,9 @@ function listen(
   return inner;
 }
 
-/** What must precede bind, or needs more than Deno's socket. */
-function refuseImpossible(options: BindUdpOptions<DatagramField>, doing: string): void {
-  const { reusePort = false, ipv6Only = false, metadata = [], gro = false, spin = 0 } = options;
-  const given = boolean(reusePort, `${doing}: reusePort`)
-    ? "reusePort"
-    : boolean(ipv6Only, `${doing}: ipv6Only`)
-    ? "ipv6Only"
-    : boolean(gro, `${doing}: gro`)
-    ? "gro"
-    : spin === "adaptive" || integer(spin, `${doing}: spin`, 0, 0x7fff_ffff) > 0
-    ? "spin"
-    : null;
-  if (!Array.isArray(metadata)) {
-    throw new TypeError(`${doing}: metadata is ${shown(metadata)}, it must be an array of names of fields`);
-  }
-  const impossible = given ?? (metadata.length > 0 ? "metadata" : null);
-  if (impossible !== null) throw notYet(impossible, doing);
-}
+// ---- Options ----
 
-function notYet(what: string, doing: string): Deno.errors.NotSupported {
-  return new Deno.errors.NotSupported(
-    `${doing}: ${what} is not possible yet, as the socket is one of Deno's, which is bound when it is made`,
-  );
-}
-
-/** What is to be set after bind, all checked. */
+/** What the fields say, all checked. */
 function stepsOf(options: BindUdpOptions<DatagramField>, hostname: string, doing: string): Step[] {
   const { broadcast, receiveBufferSize, sendBufferSize, dscp, hopLimit, multicast } = options;
   const steps: Step[] = [];
@@ -208,7 +445,6 @@ function stepsOf(options: BindUdpOptions<DatagramField>, hostname: string, doing
     object(multicast, `${doing}: multicast`, "an object");
     multicastSteps(multicast, hostname, doing, add);
   }
-  for (const setting of settingsOf(options, doing)) add(setting.name, (socket) => setting.apply(socket));
   return steps;
 }
 
@@ -260,8 +496,8 @@ function settingsOf(options: BindUdpOptions<DatagramField>, doing: string): read
         throw new TypeError(`${doing}: ${setting.name} is given twice, by ${field} and in options`);
       }
     }
-    if (setting.name === "UDP_GRO" || setting.name === "IPV6_V6ONLY" || stageOf(setting.name) === "bind") {
-      throw notYet(setting.name, doing);
+    if (setting.name === "UDP_GRO") {
+      throw new Deno.errors.NotSupported(`${doing}: UDP_GRO by hand would glue datagrams together; say \`gro: true\``);
     }
   }
   return settings;
@@ -269,6 +505,10 @@ function settingsOf(options: BindUdpOptions<DatagramField>, doing: string): read
 
 function stageOf(name: string): string | undefined {
   return Object.hasOwn(SOCKOPT, name) ? SOCKOPT[name as keyof typeof SOCKOPT][6] : undefined;
+}
+
+function levelOf(name: string): string | undefined {
+  return Object.hasOwn(SOCKOPT, name) ? SOCKOPT[name as keyof typeof SOCKOPT][0] : undefined;
 }
 
 /** The families of the packets that a socket sends: on "::" both, unless the system says otherwise. */
@@ -279,12 +519,13 @@ function familiesOf(socket: UdpSocket): readonly Family[] {
   return isUnspecified(ip) && !IPV6_V6ONLY.get(socket) ? ["inet6", "inet"] : ["inet6"];
 }
 
-function apply(step: Step, socket: UdpSocket, families: readonly Family[], doing: string): void {
+/** Does it, and says what for when it fails. */
+function attempt(doing: string, said: string, call: () => unknown): void {
   try {
-    step.apply(socket, families);
+    call();
   } catch (error) {
     if (error instanceof Error && !error.message.includes(doing)) {
-      error.message = `${doing}: ${step.said}: ${error.message}`;
+      error.message = `${doing}: ${said}: ${error.message}`;
     }
     throw error;
   }

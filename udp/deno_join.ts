@@ -20,6 +20,16 @@ export async function joinV4(
   group: string,
   networkInterface: string,
 ): Promise<Deno.MulticastV4Membership> {
+  const doing = checkJoinV4(group, networkInterface);
+  try {
+    return await conn.joinMulticastV4(group, networkInterface);
+  } catch (error) {
+    throw decorated(error, "setsockopt", doing, JOIN_REMEDIES);
+  }
+}
+
+/** Checks what is to be joined; gives the beginning of messages. */
+export function checkJoinV4(group: string, networkInterface: string): string {
   const doing = `Cannot join group ${JSON.stringify(group)}`;
   const ip = parseIpv4(text(group, "Cannot join a group: the group", "an IPv4 address"));
   if (ip === null) throw new SyntaxError(`${doing}: the text is no IPv4 address`);
@@ -27,11 +37,7 @@ export async function joinV4(
   if (parseIpv4(text(networkInterface, `${doing}: the interface`, "an IPv4 address")) === null) {
     throw new SyntaxError(`${doing}: the interface is ${JSON.stringify(networkInterface)}, it must be an IPv4 address`);
   }
-  try {
-    return await conn.joinMulticastV4(group, networkInterface);
-  } catch (error) {
-    throw decorated(error, "setsockopt", doing, JOIN_REMEDIES);
-  }
+  return doing;
 }
 
 /** Joins an IPv6 group by the index of the interface, 0 for the kernel's choice. */
@@ -40,14 +46,20 @@ export async function joinV6(
   group: string,
   networkInterface: number,
 ): Promise<Deno.MulticastV6Membership> {
-  const doing = `Cannot join group ${JSON.stringify(group)}`;
-  const ip = parseIpv6(text(group, "Cannot join a group: the group", "an IPv6 address"));
-  if (ip === null) throw new SyntaxError(`${doing}: the text is no IPv6 address`);
-  if (!isGroup(ip)) throw new RangeError(`${doing}: the address must be in ff00::/8`);
-  integer(networkInterface, `${doing}: the interface`, 0, 0x7fff_ffff);
+  const doing = checkJoinV6(group, networkInterface);
   try {
     return await conn.joinMulticastV6(group, networkInterface);
   } catch (error) {
     throw decorated(error, "setsockopt", doing, JOIN_REMEDIES);
   }
+}
+
+/** The same for IPv6. */
+export function checkJoinV6(group: string, networkInterface: number): string {
+  const doing = `Cannot join group ${JSON.stringify(group)}`;
+  const ip = parseIpv6(text(group, "Cannot join a group: the group", "an IPv6 address"));
+  if (ip === null) throw new SyntaxError(`${doing}: the text is no IPv6 address`);
+  if (!isGroup(ip)) throw new RangeError(`${doing}: the address must be in ff00::/8`);
+  integer(networkInterface, `${doing}: the interface`, 0, 0x7fff_ffff);
+  return doing;
 }

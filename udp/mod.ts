@@ -2,14 +2,18 @@
 // Groups are joined in multicast/mod.ts; single options under their C names are in options/mod.ts.
 
 /**
- * UDP: a socket that is a `Deno.DatagramConn` and takes the options that Deno leaves out.
+ * UDP: a socket that is a `Deno.DatagramConn`, tells where a datagram came in, and moves many in one call.
  *
- * 1. {@linkcode bindUdp} opens a {@linkcode UdpSocket} at an address.
- * 2. `receive` and `send` move single datagrams; `for await` gives them as they come.
- * 3. Buffer sizes, DSCP, hop limit, multicast interface and any option by its C name are options of `bindUdp`.
+ * 1. {@linkcode bindUdp} opens a {@linkcode UdpSocket} at an address, {@linkcode connectUdp} one with a peer.
+ * 2. `receive` and `send` move single datagrams; `for await` gives them as they come; `tryReceive` and `trySend` never wait.
+ * 3. `metadata: ["localAddr", "hopLimit"]` at bind is what `receiveMessage` then tells; `sendMessage` takes the same words,
+ *    and `reply` answers from the address that was asked.
+ * 4. A {@linkcode DatagramBatch} moves many: `receiveBatch`, `sendBatch`, and with `gro` whole trains at once.
+ * 5. Buffer sizes, DSCP, hop limit, multicast interface and any option by its C name are options of `bindUdp`.
  *
- * The socket is made by `Deno.listenDatagram`, so `--unstable-net` (or `"unstable": ["net"]` in deno.json) is needed
- * besides `--allow-net`. Options need `--allow-ffi` too.
+ * Linux with `--allow-net` and `--allow-ffi` has all of it. Elsewhere, and without `--allow-ffi`, the socket is one of
+ * `Deno.listenDatagram`, which needs `--unstable-net` (or `"unstable": ["net"]` in deno.json): receive, send, iterate, join,
+ * and batches by loops; `capabilities.engine` tells which it is.
  *
  * @example A question and its answer
  * ```ts
@@ -30,11 +34,12 @@
  * @module
  */
 
-export type { DatagramBatch } from "./batch.ts";
-export { bindUdp } from "./bind.ts";
+export { DatagramBatch } from "./batch.ts";
+export { bindUdp, connectUdp } from "./bind.ts";
 export { UdpSocket } from "./socket.ts";
 export type {
   BindUdpOptions,
+  ConnectUdpOptions,
   Datagram,
   DatagramField,
   DatagramMetadata,
@@ -43,7 +48,7 @@ export type {
   UdpAddress,
   UdpCapabilities,
   UdpDestination,
-  WaitOptions,
 } from "./types.ts";
+export type { WaitOptions } from "../socket/waits.ts";
 export { DESCRIPTOR } from "../options/mod.ts";
 export type { HasDescriptor, InetAddress, InterfaceSelector, OptionSetting, SocketLike } from "../options/mod.ts";

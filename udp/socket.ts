@@ -1,13 +1,13 @@
-// The UDP socket: receive, send, iterate, close, over one of Deno's datagram connections.
-// How it is made and given options: bind.ts. Joining groups with more than Deno has: multicast/join.ts.
-import { integer, object, shown, text } from "../internal/argument.ts";
-import { decorated } from "../internal/deno_error.ts";
-import { DESCRIPTOR, descriptorOf, REFUSED } from "../internal/descriptor.ts";
-import { errnoNumber } from "../internal/errno.ts";
-import { isMapped, parseIp, showAddress } from "../internal/sockaddr.ts";
-import { type HasDescriptor, SO_RCVBUF, SO_SNDBUF } from "../options/mod.ts";
-import type { DatagramBatch } from "./batch.ts";
-import { joinV4, joinV6 } from "./deno_join.ts";
+// UdpSocket: what people call. It checks nothing and does nothing by itself: one of two engines does.
+// Sockets of our own: native.ts. Those of Deno: portable.ts. How one is made and given options: bind.ts.
+import { DESCRIPTOR, REFUSED } from "../internal/descriptor.ts";
+import type { HasDescriptor } from "../options/mod.ts";
+import { LEFT } from "../socket/left.ts";
+import type { Socket } from "../socket/socket.ts";
+import type { WaitOptions } from "../socket/waits.ts";
+import { DatagramBatch } from "./batch.ts";
+import { type Engine, isClosed, nameOf, type Received } from "./engine.ts";
+import { GLUES } from "./native.ts";
 import type {
   Datagram,
   DatagramField,
@@ -15,57 +15,29 @@ import type {
   UdpAddress,
   UdpCapabilities,
   UdpDestination,
-  WaitOptions,
 } from "./types.ts";
 
-/** What Deno.listenDatagram really returns: its type leaves two methods out. */
-export interface DenoDatagramConn extends Deno.DatagramConn {
-  ref(): void;
-  unref(): void;
-}
-
-type Received = [Uint8Array<ArrayBuffer>, UdpAddress];
-
-/** A receive that waits. */
-interface Waiter {
-  readonly buffer: Uint8Array | undefined;
-  resolve(received: Received): void;
-  reject(reason: unknown): void;
-}
-
-/** No UDP datagram is larger. */
-const ROOM = 65_536;
-/** The largest payload: 65,535 less the UDP header, and for IPv4 less the IP header (RFC 768, RFC 791). */
-const MOST_IPV4 = 65_507;
-const MOST_IPV6 = 65_527;
-
-const GLUES: Readonly<Record<string, string>> = {
-  UDP_GRO: "it would glue datagrams together; ask for `gro` in bindUdp, once that is possible",
-};
-
-let make: <F extends DatagramField>(
-  inner: DenoDatagramConn,
-  zone: string | null,
-  signal: AbortSignal | undefined,
-) => UdpSocket<F>;
+let make: <F extends DatagramField>(engine: Engine, signal: AbortSignal | undefined) => UdpSocket<F>;
 
 /** Makes the socket; the class itself has no public constructor. */
-export function wrapDatagramConn<F extends DatagramField>(
-  inner: DenoDatagramConn,
-  zone: string | null,
-  signal: AbortSignal | undefined,
-): UdpSocket<F> {
-  return make(inner, zone, signal);
+export function wrapEngine<F extends DatagramField>(engine: Engine, signal: AbortSignal | undefined): UdpSocket<F> {
+  return make(engine, signal);
 }
 
 /**
- * A UDP socket, made by `bindUdp`: a `Deno.DatagramConn` that tells more and does more.
+ * A UDP socket, made by `bindUdp` or `connectUdp`: a `Deno.DatagramConn` that tells more and does more.
  *
- * It is one of Deno's own sockets beneath, so `receive`, `send`, iteration and joining work with `--allow-net` alone. The
- * members that Deno has nothing for throw `Deno.errors.NotSupported` for now; `capabilities.engine` is "portable".
+ * With `--allow-ffi` on Linux it is a socket of this library's own (`capabilities.engine` is "native"): everything here works,
+ * and `--unstable-net` is not needed. Otherwise it is one of Deno's ("portable"): `receive`, `send`, iteration, joining, and
+ * `receiveBatch` and `sendBatch` as loops; all else throws `Deno.errors.NotCapable`, or `NotSupported` on other systems.
  * Every option of `@berkeley/sockets/options` takes it.
  *
- * @typeParam F The metadata that every datagram has; none for now.
+ * What the network reports of datagrams that were sent (ICMP) does not end a loop. A socket without a peer never hears of
+ * it; a connected one has it from the next `receive()` or `send()`, as "ECONNREFUSED" for one, while iteration and
+ * `sendBatch` go on. Who wants to know sets `IP_RECVERR` or `IPV6_RECVERR` and reads the error queue, where each report
+ * has the datagram that it is about: `socket.receiveMessage({ errorQueue: true })`.
+ *
+ * @typeParam F The metadata that every datagram has: what `metadata` of `bindUdp` asked for.
  *
  * @example Datagrams as they come
  * ```ts
@@ -82,25 +54,45 @@ export function wrapDatagramConn<F extends DatagramField>(
  * }
  * assertEquals(words, ["one", "two"]);
  * ```
+ *
+ * @example Where a datagram came in, and an answer from there
+ * ```ts
+ * import { bindUdp } from "@berkeley/sockets/udp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using server = bindUdp({ metadata: ["localAddr", "hopLimit"] });
+ * using client = bindUdp({ hostname: "127.0.0.1" });
+ * await client.send(new TextEncoder().encode("ping"), { hostname: "127.0.0.2", port: server.addr.port });
+ *
+ * const question = await server.receiveMessage();
+ * assertEquals([question.localAddr.hostname, question.hopLimit], ["127.0.0.2", 64]);
+ * await server.reply(question, new TextEncoder().encode("pong"));
+ * assertEquals((await client.receive())[1].hostname, "127.0.0.2");
+ * ```
  */
 export class UdpSocket<F extends DatagramField = never> implements Deno.DatagramConn, HasDescriptor, Disposable {
   /** It would glue datagrams together, and cut those that do not fit. */
-  readonly [REFUSED]: Readonly<Record<string, string>> = GLUES;
-  readonly #inner: DenoDatagramConn;
-  readonly #zone: string | null;
+  get [REFUSED](): Readonly<Record<string, string>> {
+    return GLUES;
+  }
+  readonly #engine: Engine;
   readonly #signal: AbortSignal | undefined;
-  readonly #abort = () => this[Symbol.dispose]();
-  readonly #room = new Uint8Array(ROOM);
-  readonly #waiters: Waiter[] = [];
-  /** A datagram that came when nobody waited any more; it lies in the room. */
-  #kept: [Uint8Array<ArrayBuffer>, Deno.Addr] | null = null;
-  #pending = false;
-  #refed = true;
-  #innerRefed = true;
-  #closed = false;
+  readonly #abort: (() => void) | undefined;
+
+  static {
+    make = (engine, signal) => new UdpSocket(engine, signal);
+  }
+
+  private constructor(engine: Engine, signal: AbortSignal | undefined) {
+    this.#engine = engine;
+    this.#signal = signal;
+    if (signal === undefined) return;
+    this.#abort = () => this[Symbol.dispose]();
+    signal.addEventListener("abort", this.#abort);
+  }
 
   /**
-   * Own address: of the kernel, with the port that was chosen for port 0 and the zone that was given.
+   * Own address: of the kernel, with the port that was chosen for port 0. Once closed, as it was.
    *
    * @example The port that was chosen
    * ```ts
@@ -112,34 +104,25 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * assert(socket.addr.port > 0);
    * ```
    */
-  readonly addr: UdpAddress;
+  get addr(): UdpAddress {
+    return this.#engine.addr;
+  }
 
   /**
-   * What this socket can do here.
+   * What this socket can do here; read anew at each access.
    *
    * @example What is there beneath
    * ```ts
    * import { bindUdp } from "@berkeley/sockets/udp";
-   * import { assertEquals } from "@std/assert";
+   * import { assert, assertEquals } from "@std/assert";
    *
-   * using socket = bindUdp({ hostname: "127.0.0.1" });
-   * assertEquals(socket.capabilities.engine, "portable");
+   * using socket = bindUdp({ hostname: "127.0.0.1", receiveBufferSize: 50_000 });
+   * assert(socket.capabilities.receiveBufferSize >= 50_000);
+   * assertEquals(socket.capabilities.engine, "native"); // as --allow-ffi is granted
    * ```
    */
-  readonly capabilities: UdpCapabilities;
-
-  static {
-    make = (inner, zone, signal) => new UdpSocket(inner, zone, signal);
-  }
-
-  private constructor(inner: DenoDatagramConn, zone: string | null, signal: AbortSignal | undefined) {
-    this.#inner = inner;
-    this.#zone = zone;
-    this.#signal = signal;
-    const { hostname, port } = inner.addr as Deno.NetAddr;
-    this.addr = addressOf(zone === null || hostname.includes("%") ? hostname : `${hostname}%${zone}`, port);
-    this.capabilities = new PortableCapabilities(this);
-    signal?.addEventListener("abort", this.#abort);
+  get capabilities(): UdpCapabilities {
+    return this.#engine.capabilities;
   }
 
   /**
@@ -149,23 +132,47 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * @throws {Deno.errors.NotCapable} `--allow-ffi` is missing.
    */
   get [DESCRIPTOR](): number {
-    const doing = `Cannot use ${this.#name()}`;
-    if (this.#closed) throw isClosed(doing);
-    return descriptorOf(this.#inner, doing).fd;
+    return this.#engine.descriptor();
   }
 
-  /** The peer, when connected: `null`, as this socket cannot be connected for now. */
+  /** Whether `poll` is to take it for readable, whatever the kernel says. */
+  get [LEFT](): boolean {
+    return this.#engine.left;
+  }
+
+  /** The peer, when connected; `null` otherwise. */
   get remoteAddr(): UdpAddress | null {
-    return null;
+    return this.#engine.remoteAddr;
   }
 
   /**
-   * The socket beneath, one of `@berkeley/sockets/socket`. Not to be had for now.
+   * The socket beneath, of `@berkeley/sockets/socket`: timeouts, the error queue, control messages of any kind.
    *
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * It is one and the same: closing either closes both. What it receives by itself passes the batches and trains of the
+   * UdpSocket by, so with `gro` its own receives have datagrams merged as the kernel has them.
+   *
+   * @throws {Deno.errors.NotCapable} The engine is the portable one.
+   *
+   * @example What became of a datagram that nobody receives
+   * ```ts
+   * import { bindUdp } from "@berkeley/sockets/udp";
+   * import { IP_RECVERR } from "@berkeley/sockets/options";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const gone = bindUdp({ hostname: "127.0.0.1" });
+   * const nobody = gone.addr;
+   * gone.close();
+   *
+   * using socket = bindUdp({ hostname: "127.0.0.1", options: [IP_RECVERR.to(true)] });
+   * await socket.send(new Uint8Array(1), nobody);
+   * const report = await socket.socket.receiveMessage({ errorQueue: true });
+   * const [about] = report.control;
+   * assertEquals(about?.name === "IP_RECVERR" && about.error.code, "ECONNREFUSED");
+   * assertEquals(report.remoteAddr, { family: "inet", hostname: "127.0.0.1", port: nobody.port });
+   * ```
    */
-  get socket(): never {
-    throw lacking("socket");
+  get socket(): Socket<"inet" | "inet6"> {
+    return this.#engine.socket;
   }
 
   /**
@@ -173,12 +180,13 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    *
    * Several calls at once are answered in the order they were made. A call that is aborted takes no datagram with it: the
    * one it waited for goes to the next call. A datagram larger than `buffer` is lost, as everywhere with UDP (recv(2)).
+   * A sender that comes again is the very same object, frozen.
    *
    * @param buffer Where to put it; the caller's again once the promise is settled. Without it there is room for every
    * datagram.
    * @param options A signal that ends the wait.
-   * @returns The filled part of the buffer, and the sender. A datagram may be empty. Of the sender of a link-local IPv6
-   * datagram Deno does not tell the zone: it is there only when the socket was bound with one.
+   * @returns The filled part of the buffer, and the sender. A datagram may be empty. A link-local sender has its
+   * zone; on the portable engine only when the socket was bound with one.
    * @throws {SystemError} "EMSGSIZE": the datagram is larger than the buffer; what the network reported otherwise.
    * @throws {Deno.errors.BadResource} The socket is closed, or was while waiting.
    *
@@ -196,122 +204,19 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * assertEquals(from, socket.addr);
    * ```
    */
-  async receive(buffer?: Uint8Array, options?: WaitOptions): Promise<[Uint8Array<ArrayBuffer>, UdpAddress]> {
-    const doing = `Cannot receive on ${this.#name()}`;
-    if (buffer !== undefined && !(buffer instanceof Uint8Array)) {
-      throw new TypeError(`${doing}: the buffer is ${shown(buffer)}, it must be a Uint8Array`);
-    }
-    if (buffer !== undefined && isDetached(buffer)) throw detached(doing);
-    const signal = signalOf(options, doing);
-    if (this.#closed) throw isClosed(doing);
-    return await new Promise<Received>((resolve, reject) => this.#wait(buffer, signal, resolve, reject));
-  }
-
-  #wait(
-    buffer: Uint8Array | undefined,
-    signal: AbortSignal | undefined,
-    resolve: (received: Received) => void,
-    reject: (reason: unknown) => void,
-  ): void {
-    const waiter: Waiter = { buffer, resolve, reject };
-    if (this.#kept !== null) {
-      const kept = this.#kept;
-      this.#kept = null;
-      if (!this.#give(waiter, ...kept)) this.#kept = kept;
-      return;
-    }
-    if (signal !== undefined) {
-      const abort = () => {
-        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-        this.#refInner();
-        reject(signal.reason);
-      };
-      waiter.resolve = (received) => {
-        signal.removeEventListener("abort", abort);
-        resolve(received);
-      };
-      waiter.reject = (reason) => {
-        signal.removeEventListener("abort", abort);
-        reject(reason);
-      };
-      signal.addEventListener("abort", abort);
-    }
-    this.#waiters.push(waiter);
-    this.#pump();
-  }
-
-  /** Keeps one receive of Deno's going while somebody waits. */
-  #pump(): void {
-    if (!this.#pending && this.#waiters.length > 0) {
-      this.#pending = true;
-      this.#inner.receive(this.#room).then(
-        ([data, from]) => {
-          this.#pending = false;
-          this.#deliver(data, from);
-          this.#pump();
-        },
-        (error) => {
-          this.#pending = false;
-          this.#waiters.shift()?.reject(decorated(error, "recvfrom", `Cannot receive on ${this.#name()}`));
-          this.#pump();
-        },
-      );
-    }
-    this.#refInner();
-  }
-
-  /** A receive of Deno's that nobody waits for must not keep the program alive. */
-  #refInner(): void {
-    if (!this.#pending) return;
-    const wanted = this.#refed && this.#waiters.length > 0;
-    if (wanted === this.#innerRefed) return;
-    this.#innerRefed = wanted;
-    if (wanted) this.#inner.ref();
-    else this.#inner.unref();
-  }
-
-  /** Gives a datagram to the first call that can take it, or keeps it for the next; it lies in the room. */
-  #deliver(data: Uint8Array<ArrayBuffer>, from: Deno.Addr): void {
-    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
-      if (this.#give(waiter, data, from)) return;
-    }
-    this.#kept = [data, from];
-  }
-
-  /** Settles a call with a datagram; false when the call is settled without it. */
-  #give(waiter: Waiter, data: Uint8Array<ArrayBuffer>, from: Deno.Addr): boolean {
-    const remoteAddr = this.#remote(from as Deno.NetAddr);
-    const buffer = waiter.buffer ?? new Uint8Array(data.byteLength);
-    if (isDetached(buffer)) {
-      waiter.reject(detached(`Cannot receive on ${this.#name()}`));
-      return false;
-    }
-    if (data.byteLength > buffer.byteLength) {
-      waiter.reject(tooLong(
-        "recvfrom",
-        `Cannot receive on ${this.#name()}`,
-        `the datagram from ${showAddress(remoteAddr)} has ${data.byteLength} bytes, the buffer ${buffer.byteLength}`,
-      ));
-      return true;
-    }
-    buffer.set(data);
-    waiter.resolve([buffer.subarray(0, data.byteLength) as Uint8Array<ArrayBuffer>, remoteAddr]);
-    return true;
-  }
-
-  #remote({ hostname, port }: Deno.NetAddr): UdpAddress {
-    const zoned = this.#zone !== null && LINK_LOCAL.test(hostname) && !hostname.includes("%");
-    return addressOf(zoned ? `${hostname}%${this.#zone}` : hostname, port);
+  receive(buffer?: Uint8Array, options?: WaitOptions): Promise<[Uint8Array<ArrayBuffer>, UdpAddress]> {
+    return this.#engine.receive(buffer, options);
   }
 
   /**
    * Next datagram, now.
    *
-   * @param _buffer Where to put it.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param buffer Where to put it; without it, in memory of its own.
+   * @returns As of `receive()`; null when there is none.
+   * @throws {SystemError} As of `receive()`.
    */
-  tryReceive(_buffer?: Uint8Array): [Uint8Array<ArrayBuffer>, UdpAddress] | null {
-    throw lacking("tryReceive");
+  tryReceive(buffer?: Uint8Array): [Uint8Array<ArrayBuffer>, UdpAddress] | null {
+    return this.#engine.tryReceive(buffer);
   }
 
   /**
@@ -319,8 +224,10 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    *
    * @param data The payload, at most 65,507 bytes to an IPv4 address and 65,527 to an IPv6 one; the caller's again once
    * the promise is settled.
-   * @param remoteAddr Where to: a literal address and a port. On "::" an IPv4 address will do.
-   * @param options A signal that ends the wait. The system may still send the datagram.
+   * @param remoteAddr Where to: a literal address and a port. On "::" an IPv4 address will do. Left out when the
+   * socket is connected.
+   * @param options A signal that ends the wait. On the portable engine the system may still
+   * send the datagram.
    * @returns The number of bytes sent, all of them.
    * @throws {SystemError} "EMSGSIZE": the datagram is too large; "ENETUNREACH", "EACCES" and others of sendto(2).
    * @throws {SyntaxError} The hostname is no literal address.
@@ -337,157 +244,240 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * assertEquals((await socket.receive())[0].byteLength, 5);
    * ```
    */
-  async send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
-    const name = `Cannot send on ${this.#name()}`;
-    if (!(data instanceof Uint8Array)) {
-      throw new TypeError(`${name}: the data is ${shown(data)}, it must be a Uint8Array`);
-    }
-    if (data.buffer instanceof ArrayBuffer && data.buffer.detached) {
-      throw new TypeError(`${name}: the buffer of the data was transferred, it must be here`);
-    }
-    const to = destinationOf(remoteAddr, name);
-    const doing = `Cannot send from ${this.#name()} to ${showAddress(to.addr)}`;
-    if (data.byteLength > to.most) {
-      throw tooLong("sendto", doing, `the datagram has ${data.byteLength} bytes, it must have at most ${to.most}`);
-    }
-    const signal = signalOf(options, doing);
-    if (this.#closed) throw isClosed(doing);
-    const { hostname, port } = to.addr;
-    try {
-      const sending = this.#inner.send(data, { transport: "udp", hostname, port });
-      return await (signal === undefined ? sending : untilAborted(sending, signal));
-    } catch (error) {
-      if (this.#closed) throw isClosed(doing);
-      throw decorated(error, "sendto", doing, SEND_REMEDIES);
-    }
+  send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
+    return this.#engine.send(data, remoteAddr, options);
   }
 
   /**
    * Sends a datagram, now.
    *
-   * @param _data The payload.
-   * @param _remoteAddr Where to.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param data The payload.
+   * @param remoteAddr Where to; left out when the socket is connected.
+   * @returns The number of bytes sent; null when there is no room in the send buffer.
+   * @throws {SystemError} As of `send()`; also "ENOBUFS", when the queue of the interface is full, which `send()` waits out.
    */
-  trySend(_data: Uint8Array, _remoteAddr?: UdpDestination): number | null {
-    throw lacking("trySend");
+  trySend(data: Uint8Array, remoteAddr?: UdpDestination): number | null {
+    return this.#engine.trySend(data, remoteAddr);
   }
 
   /**
    * Next datagram with its metadata.
    *
-   * @param _options A signal that ends the wait, and a buffer.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param options A signal that ends the wait, and a buffer; without one it is in memory of its own.
+   * @returns The datagram. One that is larger than the buffer is no error: `truncated` says so, and `byteLength` is its
+   * true length.
+   *
+   * @example When it arrived, and how many were lost before
+   * ```ts
+   * import { bindUdp } from "@berkeley/sockets/udp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using socket = bindUdp({ hostname: "127.0.0.1", metadata: ["timestamp", "drops"] });
+   * await socket.send(new Uint8Array(100), socket.addr);
+   * const datagram = await socket.receiveMessage({ buffer: new Uint8Array(10) });
+   * assertEquals([datagram.data.byteLength, datagram.byteLength, datagram.truncated], [10, 100, true]);
+   * assertEquals(datagram.drops, 0);
+   * assertEquals(typeof datagram.timestamp, "bigint");
+   * ```
    */
-  receiveMessage(_options?: WaitOptions & { buffer?: Uint8Array<ArrayBuffer> }): Promise<Datagram<F>> {
-    return Promise.reject(lacking("receiveMessage"));
+  receiveMessage(options?: WaitOptions & { buffer?: Uint8Array<ArrayBuffer> }): Promise<Datagram<F>> {
+    return this.#engine.receiveMessage(options) as Promise<Datagram<F>>;
   }
 
   /**
-   * Sends a datagram with metadata.
+   * Sends a datagram, and says how: from which address, by which interface, with which marks.
    *
-   * @param _datagram What to send.
-   * @param _options A signal that ends the wait.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param datagram What to send. With `segmentSize` it is split, by the kernel where that is possible.
+   * @param options A signal that ends the wait.
+   * @returns The number of bytes sent, all of them.
+   * @throws {SystemError} As of `send()`; also "EINVAL" or "ENETUNREACH", when `localAddr` is no address of this machine.
+   *
+   * @example From a chosen address
+   * ```ts
+   * import { bindUdp } from "@berkeley/sockets/udp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using sender = bindUdp();
+   * using receiver = bindUdp({ hostname: "127.0.0.1", metadata: ["dscp", "hopLimit"] });
+   * await sender.sendMessage({
+   *   data: new Uint8Array(1),
+   *   remoteAddr: receiver.addr,
+   *   localAddr: { hostname: "127.0.0.9" },
+   *   dscp: 46,
+   *   hopLimit: 3,
+   * });
+   * const { remoteAddr, dscp, hopLimit } = await receiver.receiveMessage();
+   * assertEquals([remoteAddr.hostname, dscp, hopLimit], ["127.0.0.9", 46, 3]);
+   * ```
    */
-  sendMessage(_datagram: OutgoingDatagram, _options?: WaitOptions): Promise<number> {
-    return Promise.reject(lacking("sendMessage"));
+  sendMessage(datagram: OutgoingDatagram, options?: WaitOptions): Promise<number> {
+    return this.#engine.sendMessage(datagram, options);
   }
 
   /**
-   * Answers from the address and interface that were asked.
+   * Answers from the address that was asked, and by the interface when `interfaceIndex` is among the metadata.
    *
-   * @param _to The datagram to answer.
-   * @param _data The answer.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * What was sent to a group or a broadcast address is answered from an address of that interface, or else of the kernel's
+   * choice, as nothing may come from those.
+   *
+   * @param to The datagram to answer; the socket needs the metadata "localAddr".
+   * @param data The answer.
+   * @returns The number of bytes sent.
    */
-  reply(_to: Datagram<"localAddr">, _data: Uint8Array): Promise<number> {
-    return Promise.reject(lacking("reply"));
+  reply(to: Datagram<"localAddr">, data: Uint8Array): Promise<number> {
+    return this.#engine.reply(to, data);
   }
 
   /**
-   * Datagrams with metadata until closed.
+   * Datagrams with metadata, until the socket is closed. Leaving the loop does not close it.
    *
-   * @param _options A signal that ends the iteration.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param options A signal that ends the iteration with its reason.
+   * @returns Datagrams as of `receiveMessage()`.
    */
-  messages(_options?: WaitOptions): AsyncIterableIterator<Datagram<F>> {
-    throw lacking("messages");
+  messages(options?: WaitOptions): AsyncIterableIterator<Datagram<F>> {
+    this.#engine.require("messages");
+    return this.#until(() => this.receiveMessage(options));
   }
 
   /**
-   * Waits for a datagram, then takes all there are and fit.
+   * Waits for a datagram, then takes all that are there and fit.
    *
-   * @param _batch Where to put them.
-   * @param _options A signal that ends the wait.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param batch Where to put them; what was in it is gone.
+   * @param options A signal that ends the wait.
+   * @returns How many came; on the portable engine one.
+   * @throws {Deno.errors.Busy} Another call uses the batch.
+   *
+   * @example Counting without making an object for each
+   * ```ts
+   * import { bindUdp, DatagramBatch } from "@berkeley/sockets/udp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using socket = bindUdp({ hostname: "127.0.0.1" });
+   * await socket.sendBatch([1, 2, 3].map((size) => ({ data: new Uint8Array(size), remoteAddr: socket.addr })));
+   *
+   * const batch = new DatagramBatch({ maxDatagramSize: 2048 });
+   * let bytes = 0;
+   * while (bytes < 6) {
+   *   const count = await socket.receiveBatch(batch);
+   *   for (let i = 0; i < count; i++) bytes += batch.byteLength(i);
+   * }
+   * assertEquals(bytes, 6);
+   * ```
    */
-  receiveBatch(_batch: DatagramBatch, _options?: WaitOptions): Promise<number> {
-    return Promise.reject(lacking("receiveBatch"));
+  receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
+    return this.#engine.receiveBatch(batch, options);
   }
 
   /**
    * Takes the datagrams that are there, now.
    *
-   * @param _batch Where to put them.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param batch Where to put them.
+   * @returns How many; null when there are none.
    */
-  tryReceiveBatch(_batch: DatagramBatch): number | null {
-    throw lacking("tryReceiveBatch");
+  tryReceiveBatch(batch: DatagramBatch): number | null {
+    return this.#engine.tryReceiveBatch(batch);
   }
 
   /**
-   * Sends many datagrams.
+   * Sends many datagrams: neighbours of one size to one destination as trains, which the kernel cuts, where kernel and path
+   * allow it, the others in one call all the same.
    *
-   * @param _batch The datagrams.
-   * @param _options Which of them, and a signal that ends the wait.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * A batch that was received goes back to the senders; by a connected socket to its peer. Nothing is lost, repeated or
+   * sent out of order when a train is refused, the send buffer is full or the call fails: `batch.sent` always tells how
+   * many the kernel took.
+   *
+   * @param batch The datagrams, or an array of them, which is packed into a batch first.
+   * @param options Which of them, from `start` to before `end`, and a signal that ends the wait.
+   * @returns How many were sent, all of them.
+   * @throws {SystemError} As of `send()`; `sent` of the error says how many went out before.
+   * @throws {Deno.errors.Busy} Another call uses the batch.
+   *
+   * @example Several at once
+   * ```ts
+   * import { bindUdp } from "@berkeley/sockets/udp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using socket = bindUdp({ hostname: "127.0.0.1" });
+   * const remoteAddr = socket.addr;
+   * assertEquals(await socket.sendBatch([{ data: new Uint8Array(1), remoteAddr }, { data: new Uint8Array(2), remoteAddr }]), 2);
+   * assertEquals((await socket.receive())[0].byteLength, 1);
+   * ```
    */
   sendBatch(
-    _batch: DatagramBatch | readonly OutgoingDatagram[],
-    _options?: WaitOptions & { start?: number; end?: number },
+    batch: DatagramBatch | readonly OutgoingDatagram[],
+    options?: WaitOptions & { start?: number; end?: number },
   ): Promise<number> {
-    return Promise.reject(lacking("sendBatch"));
+    return this.#engine.sendBatch(batch, options);
   }
 
   /**
    * Sends as many datagrams as go out now.
    *
-   * @param _batch The datagrams.
-   * @param _options Which of them.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param batch The datagrams.
+   * @param options Which of them, from `start` to before `end`.
+   * @returns How many; null when there is no room for one.
    */
-  trySendBatch(_batch: DatagramBatch, _options?: { start?: number; end?: number }): number | null {
-    throw lacking("trySendBatch");
+  trySendBatch(batch: DatagramBatch, options?: { start?: number; end?: number }): number | null {
+    return this.#engine.trySendBatch(batch, options);
   }
 
   /**
-   * One batch, over and over.
+   * One batch, over and over, until the socket is closed. Leaving the loop does not close it.
    *
-   * @param _options The batch, and a signal that ends the iteration.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param options The batch, else one of its own, and a signal that ends the iteration with its reason.
+   * @returns The batch, filled anew each time.
+   *
+   * @example An echo
+   * ```ts
+   * import { bindUdp } from "@berkeley/sockets/udp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = bindUdp({ hostname: "127.0.0.1", gro: true });
+   * using client = bindUdp({ hostname: "127.0.0.1" });
+   * await client.send(new Uint8Array([1, 2, 3]), server.addr);
+   * for await (const batch of server.batches()) {
+   *   await server.sendBatch(batch); // back to those it came from
+   *   break;
+   * }
+   * assertEquals([...(await client.receive())[0]], [1, 2, 3]);
+   * ```
    */
-  batches(_options?: WaitOptions & { batch?: DatagramBatch }): AsyncIterableIterator<DatagramBatch> {
-    throw lacking("batches");
+  batches(options?: WaitOptions & { batch?: DatagramBatch }): AsyncIterableIterator<DatagramBatch> {
+    const { batch = new DatagramBatch(), ...wait } = options ?? {};
+    return this.#until(async () => {
+      await this.receiveBatch(batch, wait);
+      return batch;
+    });
   }
 
   /**
-   * Connects in the kernel.
+   * Connects in the kernel: it then sends to this peer alone and hears of no other. Datagrams that are queued already stay.
    *
-   * @param _remoteAddr The peer.
-   * @throws {Deno.errors.NotSupported} Always, for now.
+   * @param remoteAddr The peer: a literal address and a port.
+   * @throws {SystemError} The system refuses: "ENETUNREACH" and others of connect(2).
+   *
+   * @example Only the peer is heard
+   * ```ts
+   * import { bindUdp } from "@berkeley/sockets/udp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using socket = bindUdp({ hostname: "127.0.0.1" });
+   * using peer = bindUdp({ hostname: "127.0.0.1" });
+   * using other = bindUdp({ hostname: "127.0.0.1" });
+   * socket.connect(peer.addr);
+   * await other.send(new Uint8Array(9), socket.addr);
+   * await peer.send(new Uint8Array(1), socket.addr);
+   * assertEquals((await socket.receive())[0].byteLength, 1);
+   * assertEquals(await socket.send(new Uint8Array(2)), 2);
+   * ```
    */
-  connect(_remoteAddr: UdpDestination): void {
-    throw lacking("connect");
+  connect(remoteAddr: UdpDestination): void {
+    this.#engine.connect(remoteAddr);
   }
 
-  /**
-   * Undoes `connect`.
-   *
-   * @throws {Deno.errors.NotSupported} Always, for now.
-   */
+  /** Undoes `connect`; the socket keeps its port. */
   disconnect(): void {
-    throw lacking("disconnect");
+    this.#engine.disconnect();
   }
 
   /**
@@ -508,9 +498,8 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * await membership.leave();
    * ```
    */
-  async joinMulticastV4(address: string, networkInterface: string): Promise<Deno.MulticastV4Membership> {
-    if (this.#closed) throw isClosed(`Cannot join group ${shown(address)}`);
-    return await joinV4(this.#inner, address, networkInterface);
+  joinMulticastV4(address: string, networkInterface: string): Promise<Deno.MulticastV4Membership> {
+    return this.#engine.joinMulticastV4(address, networkInterface);
   }
 
   /**
@@ -522,21 +511,18 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * @throws {SystemError} The system refuses: "EADDRINUSE", "ENODEV" and others of ipv6(7).
    * @throws {Deno.errors.BadResource} The socket is closed.
    */
-  async joinMulticastV6(address: string, networkInterface: number): Promise<Deno.MulticastV6Membership> {
-    if (this.#closed) throw isClosed(`Cannot join group ${shown(address)}`);
-    return await joinV6(this.#inner, address, networkInterface);
+  joinMulticastV6(address: string, networkInterface: number): Promise<Deno.MulticastV6Membership> {
+    return this.#engine.joinMulticastV6(address, networkInterface);
   }
 
   /** Makes waiting calls keep the program alive, as they do by default. */
   ref(): void {
-    this.#refed = true;
-    this.#refInner();
+    if (!this.#engine.closed) this.#engine.ref();
   }
 
   /** Makes waiting calls let the program end. */
   unref(): void {
-    this.#refed = false;
-    this.#refInner();
+    if (!this.#engine.closed) this.#engine.unref();
   }
 
   /**
@@ -545,17 +531,14 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * @throws {Deno.errors.BadResource} It is closed already; `using` does not mind.
    */
   close(): void {
-    if (this.#closed) throw isClosed(`Cannot close ${this.#name()}`);
-    this.#closed = true;
-    this.#kept = null;
-    this.#signal?.removeEventListener("abort", this.#abort);
-    this.#inner.close();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(isClosed(`Cannot receive on ${this.#name()}`));
+    if (this.#engine.closed) throw isClosed(`Cannot close ${nameOf(this.addr)}`);
+    if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort);
+    this.#engine.close();
   }
 
   /** `close()`, without an error when closed already. */
   [Symbol.dispose](): void {
-    if (!this.#closed) this.close();
+    if (!this.#engine.closed) this.close();
   }
 
   /**
@@ -564,118 +547,22 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    *
    * @returns Pairs as of `receive()`.
    */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<[Uint8Array<ArrayBuffer>, UdpAddress]> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<[Uint8Array<ArrayBuffer>, UdpAddress]> {
+    return this.#until<Received>(() => this.receive());
+  }
+
+  /** What a call gives, over and over, until the socket is closed; reports of the network do not end it. */
+  async *#until<T>(next: () => Promise<T>): AsyncIterableIterator<T> {
     while (true) {
-      let received: Received;
+      let got: T;
       try {
-        received = await this.receive();
+        got = await next();
       } catch (error) {
-        if (this.#closed) return;
+        if (this.#engine.closed) return;
+        if (this.#engine.reported(error)) continue;
         throw error;
       }
-      yield received;
+      yield got;
     }
   }
-
-  #name(): string {
-    return `udp ${showAddress(this.addr)}`;
-  }
-}
-
-/** What Deno's datagram connections can do; the sizes are asked of the kernel. */
-class PortableCapabilities implements UdpCapabilities {
-  readonly engine = "portable";
-  readonly batch = 1;
-  readonly maxSegments = 1;
-  readonly gro = false;
-  readonly metadata: readonly DatagramField[] = Object.freeze([]);
-  readonly #socket: UdpSocket;
-
-  constructor(socket: UdpSocket) {
-    this.#socket = socket;
-  }
-
-  get receiveBufferSize(): number {
-    return SO_RCVBUF.get(this.#socket);
-  }
-
-  get sendBufferSize(): number {
-    return SO_SNDBUF.get(this.#socket);
-  }
-}
-
-const LINK_LOCAL = /^fe[89ab]/i;
-
-const SEND_REMEDIES: Readonly<Record<string, string>> = {
-  EACCES: "a broadcast address needs `broadcast: true`",
-  EPERM: "a firewall of this machine forbids it",
-  EAFNOSUPPORT: 'the socket is of the other family; one bound to "::" sends to both',
-  EMSGSIZE: "the path takes no datagram of this size, and IP_MTU_DISCOVER forbids to split it",
-  EINVAL: 'a link-local address needs its zone, as in "fe80::1%eth0", and that of the socket',
-  ENETUNREACH: "there is no route to this address from the address the socket is bound to",
-};
-
-function addressOf(hostname: string, port: number): UdpAddress {
-  return { family: hostname.includes(":") ? "inet6" : "inet", transport: "udp", hostname, port };
-}
-
-/** Where a datagram goes, and how large it may be. */
-function destinationOf(remoteAddr: unknown, doing: string): { addr: UdpAddress; most: number } {
-  if (remoteAddr === undefined) throw new TypeError(`${doing}: the socket has no peer, so remoteAddr must be given`);
-  const { hostname, port } = object(remoteAddr, `${doing}: remoteAddr`, "{ hostname, port }");
-  const ip = parseIp(text(hostname, `${doing}: remoteAddr.hostname`, "a literal address"));
-  if (ip === null) {
-    throw new SyntaxError(`${doing}: remoteAddr.hostname is ${shown(hostname)}, it must be a literal address`);
-  }
-  const addr = addressOf(hostname as string, integer(port, `${doing}: remoteAddr.port`, 1, 65_535));
-  return { addr, most: ip.bytes.length === 4 || isMapped(ip.bytes) ? MOST_IPV4 : MOST_IPV6 };
-}
-
-/** The signal of a call; throws its reason when it is aborted. */
-function signalOf(options: unknown, doing: string): AbortSignal | undefined {
-  if (options === undefined) return undefined;
-  const { signal } = object(options, `${doing}: the options`, "an object");
-  if (signal === undefined) return undefined;
-  if (!(signal instanceof AbortSignal)) {
-    throw new TypeError(`${doing}: signal is ${shown(signal)}, it must be an AbortSignal`);
-  }
-  signal.throwIfAborted();
-  return signal;
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
-}
-
-function tooLong(syscall: string, doing: string, why: string): Error {
-  const error = new Error(`${doing}: EMSGSIZE (message too long); ${why}`);
-  return Object.assign(error, { code: "EMSGSIZE", errno: errnoNumber("EMSGSIZE"), syscall });
-}
-
-/** Whether the memory of a buffer went elsewhere, to another thread for one. */
-function isDetached(buffer: Uint8Array): boolean {
-  return buffer.buffer instanceof ArrayBuffer && buffer.buffer.detached;
-}
-
-function detached(doing: string): TypeError {
-  return new TypeError(`${doing}: the buffer is detached, it must be one that still has its memory`);
-}
-
-function isClosed(doing: string): Deno.errors.BadResource {
-  return new Deno.errors.BadResource(`${doing}: the socket is closed`);
-}
-
-/** What Deno's datagram connections have nothing for. */
-function lacking(member: string): Deno.errors.NotSupported {
-  return new Deno.errors.NotSupported(
-    `Cannot use UdpSocket.${member}: this socket is one of Deno's (capabilities.engine is "portable"), which can receive, ` +
-      "send, iterate and join alone",
-  );
 }

@@ -2,12 +2,6 @@
 // What has them: socket.ts and bind.ts; memory for many datagrams is batch.ts.
 import type { InetAddress, InterfaceSelector, OptionSetting } from "../options/mod.ts";
 
-/** Options of a call that may wait. */
-export interface WaitOptions {
-  /** Ends the wait: the call rejects with `signal.reason`, nothing is lost and the socket stays usable. */
-  signal?: AbortSignal;
-}
-
 /** An address of a datagram, one of ours and one of Deno's at once: `{ family, transport, hostname, port }`. */
 export interface UdpAddress extends InetAddress {
   /** Deno's tag; always "udp". */
@@ -100,7 +94,7 @@ export interface MulticastSendOptions {
 
 /**
  * Options of {@linkcode bindUdp}. A field that is left out leaves the socket as Deno makes it, with one exception that is
- * told there: `multicast.loopback`.
+ * told there: `multicast.loopback`. All are in force before the socket is bound, where it is one of this library's own.
  */
 export interface BindUdpOptions<F extends DatagramField = never> {
   /** Port, 0 to 65535; default 0, any that is free. Below 1024 may need a privilege. */
@@ -112,11 +106,14 @@ export interface BindUdpOptions<F extends DatagramField = never> {
   hostname?: string;
   /** Others that say so too may bind the address as well: `SO_REUSEADDR`, and on macOS `SO_REUSEPORT`. Default false. */
   reuseAddress?: boolean;
-  /** Shares the port with others, balanced: `SO_REUSEPORT`. Not possible yet: `true` throws `NotSupported`. */
+  /**
+   * Shares the port with others of this user that say so too, balanced by the peer's address: `SO_REUSEPORT`. What a Worker
+   * each gets of one port, `SO_ATTACH_REUSEPORT_CBPF` decides otherwise. Linux, needs `--allow-ffi`. Default false.
+   */
   reusePort?: boolean;
   /** May send to broadcast addresses: `SO_BROADCAST`. Default true, as in Deno; `false` needs `--allow-ffi`. */
   broadcast?: boolean;
-  /** No IPv4 on "::": `IPV6_V6ONLY`. Not possible yet: `true` throws `NotSupported`. */
+  /** No IPv4 on "::": `IPV6_V6ONLY`. Linux, needs `--allow-ffi`. Default false, whatever the system's own is. */
   ipv6Only?: boolean;
   /**
    * Bytes of the receive buffer: `SO_RCVBUF`. Linux doubles them for its own use and goes no higher than
@@ -134,28 +131,49 @@ export interface BindUdpOptions<F extends DatagramField = never> {
   hopLimit?: number;
   /** What applies to the multicast that is sent. */
   multicast?: MulticastSendOptions;
-  /** Fields that every datagram shall have. Not possible yet: any field throws `NotSupported`. */
+  /**
+   * Fields that every datagram shall have, from the first one on; one that cannot be had throws `NotSupported`. They are
+   * read by `receiveMessage`, `messages` and `DatagramBatch.metadata`. Linux, needs `--allow-ffi`.
+   */
   metadata?: readonly F[];
-  /** Merged receive (`UDP_GRO`). Not possible yet: `true` throws `NotSupported`. */
+  /**
+   * Merged receive (`UDP_GRO`): the kernel hands over trains of datagrams of one sender, which come split all the same, so
+   * that batches are many times faster. Each batch then has 65,535 bytes for a train. Linux, needs `--allow-ffi`. Default
+   * false.
+   */
   gro?: boolean;
-  /** Microseconds to look before sleeping, or "adaptive". Not possible yet: all but 0 throw `NotSupported`. */
+  /**
+   * Microseconds to look for a datagram before sleeping, 0 to 1,000,000: what comes meanwhile is had sooner, at the cost of
+   * the processor. "adaptive", the default, looks for 20 µs after short waits alone; 0 never looks. Other numbers need
+   * `--allow-ffi`.
+   */
   spin?: number | "adaptive";
   /**
    * Anything else, by C name: `[SO_PRIORITY.to(4)]`, from `@berkeley/sockets/options`. One that a field above also sets is
-   * a `TypeError`. They are set right after bind for now; one that would come too late throws. Needs `--allow-ffi`.
+   * a `TypeError`. On other systems than Linux one that must be set before bind throws. Needs `--allow-ffi`.
    */
   options?: readonly OptionSetting[];
   /** Closes the socket; iteration ends. */
   signal?: AbortSignal;
 }
 
+/** Options of {@linkcode connectUdp}; `localAddr` takes the place of the address to bind to. */
+export interface ConnectUdpOptions<F extends DatagramField = never> extends BindUdpOptions<F> {
+  /** Address or name of the peer; a name is looked up. */
+  hostname: string;
+  /** Port of the peer, 1 to 65535. */
+  port: number;
+  /** Own address, a literal one, and port; default: of the kernel's choice. */
+  localAddr?: { hostname?: string; port?: number };
+}
+
 /** What a socket can do here. */
 export interface UdpCapabilities {
-  /** "native": sockets of our own by FFI; "portable": `Deno.listenDatagram`, without `try*`, batches and metadata. */
+  /** "native": sockets of our own by FFI; "portable": `Deno.listenDatagram`, without `try*`, batches by loop, no metadata. */
   readonly engine: "native" | "portable";
   /** Datagrams that a system call can take. */
   readonly batch: number;
-  /** Segments that a send can be split into; 1 without GSO. */
+  /** Datagrams that a send can be split into (`UDP_SEGMENT`); 1 without; lowered when the path refuses. */
   readonly maxSegments: number;
   /** Whether receives are merged. */
   readonly gro: boolean;

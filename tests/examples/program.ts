@@ -1,6 +1,7 @@
 // Starts the programs that the tests of the examples talk to, waits for what they print, and ends them.
 // The programs: examples/ and peers/. The tests: a file per example beside this one.
 import { assertEquals } from "@std/assert";
+import { AS_NOBODY } from "../socket/packets.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** Milliseconds after which something that should have happened is missing. */
@@ -77,7 +78,12 @@ export class Program implements AsyncDisposable {
 
   /** Asks it to end, as Ctrl-C does. */
   interrupt(): void {
-    this.#child.kill("SIGINT");
+    this.signal("SIGINT");
+  }
+
+  /** Sends it a signal. */
+  signal(name: Deno.Signal): void {
+    this.#child.kill(name);
   }
 
   /** Waits until it ends by itself. */
@@ -128,13 +134,16 @@ export class Program implements AsyncDisposable {
   }
 }
 
-/** Starts an example with the permissions of its task, or with others. */
+/** Starts an example with the permissions of its task, or with others; by another program, if one is given. */
 export function example(
   name: string,
   flags: readonly string[],
   permissions: readonly string[] = ["--allow-net", "--allow-ffi"],
+  by: readonly string[] = [],
 ): Program {
-  return new Program(Deno.execPath(), [
+  const [program, ...before] = [...by, Deno.execPath()];
+  return new Program(program!, [
+    ...before,
     "run",
     "--no-prompt",
     "--unstable-net",
@@ -142,6 +151,28 @@ export function example(
     `examples/${name}.ts`,
     ...flags,
   ]);
+}
+
+/**
+ * Runs tests of examples that a user without privileges starts: `by` begins the commands. Deno asks whether a package is in
+ * its cache in a way that no privilege helps with, so the cache is a copy that anybody may read.
+ */
+export async function withNobody(body: (by: readonly string[]) => Promise<void>): Promise<void> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"], cwd: ROOT }).output();
+  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout)) as { npmCache: string };
+  const folder = await Deno.makeTempDir();
+  try {
+    for await (const { name: registry } of Deno.readDir(npmCache)) {
+      const to = `${folder}/npm/${registry}`;
+      await Deno.mkdir(to, { recursive: true });
+      // Where a registry has no such package, there is nothing to copy.
+      await new Deno.Command("cp", { args: ["-r", `${npmCache}/${registry}/deno-std`, to], stderr: "null" }).output();
+    }
+    await new Deno.Command("chmod", { args: ["-R", "a+rwX", folder] }).output();
+    await body([...AS_NOBODY, "env", `DENO_DIR=${folder}`]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 /** Runs an example as its task does. */

@@ -68,6 +68,15 @@ test(
   },
 );
 
+test("examples/unix.ts cuts a line that no packet would hold", FILES, async () => {
+  await withFile(async (_folder, file) => {
+    await Deno.writeTextFile(file, "x".repeat(1_000_000));
+    await using program = example("unix", ["--file", file], ALLOWED);
+    const printed = await program.succeeded();
+    assertMatch(printed, /^answer: letter\.txt: 1000000 characters, 0 ends of lines, begins "x{200}\.\.\."$/m);
+  });
+});
+
 test("examples/unix.ts says that nobody is there", FILES, async () => {
   await using client = example("unix", ["--connect", `@nobody-${crypto.randomUUID()}`], ALLOWED);
   const { code, stderr } = await client.ended();

@@ -139,7 +139,7 @@ test("listenMulticast() refuses what cannot be, and leaves nothing open", KERNEL
   await refused({ interface: "nosuchif0" }, Deno.errors.NotFound, "there is no interface");
   await refused({ interface: { all: 1 } }, TypeError, "or { all: true } alone");
   await refused({ source: "::1" }, TypeError, "family of the group");
-  await refused({ metadata: ["localAddr"] }, Deno.errors.NotSupported, "metadata is not possible yet");
+  await refused({ metadata: ["ttl"] }, TypeError, 'metadata has "ttl", it must be one of localAddr');
   await assertRejects(() => listenMulticast(5 as never), TypeError, "it must be { group, port }");
   assertEquals(joinedAt("239.0.6.8"), []);
 });
@@ -369,7 +369,7 @@ test("listenMulticast() needs --allow-net for the group", OTHER_PROGRAM, async (
     `await multicast.listenMulticast({ group: "239.0.6.14", port: 5, interface: "127.0.0.1" }).then((it) => it.close(), say);`;
   assertEquals(
     await runWith(["--unstable-net", "--allow-net=127.0.0.1", "--allow-ffi"], code),
-    'NotCapable: Requires net access to "239.0.6.14:5", run again with the --allow-net flag',
+    'NotCapable: Cannot bind udp 239.0.6.14:5: Requires net access to "239.0.6.14:5", run again with the --allow-net flag',
   );
   assertEquals(await runWith(["--unstable-net", "--allow-net=239.0.6.14:5", "--allow-ffi"], code), "");
 });

@@ -100,6 +100,21 @@ const BAD: readonly (readonly [string, () => RawSocket, unknown, Class, string |
   ],
   ["SO_ATTACH_FILTER", udp, [], RangeError, "the filter has 0 instructions, it must have 1 to 4096"],
   ["SO_ATTACH_FILTER", udp, [{ code: 6, jt: 256, jf: 0, k: 0 }], RangeError, `jt of instruction 0 is 256, ${BYTE}`],
+  // What the kernel would call EINVAL
+  [
+    "SO_ATTACH_FILTER",
+    udp,
+    [{ code: 0x34, jt: 0, jf: 0, k: 0 }, { code: 6, jt: 0, jf: 0, k: 0 }],
+    RangeError,
+    "instruction 0 of the filter: division by zero, the constant must not be 0",
+  ],
+  [
+    "SO_ATTACH_REUSEPORT_CBPF",
+    udp,
+    [{ code: 0x15, jt: 0, jf: 2, k: 0 }, { code: 6, jt: 0, jf: 0, k: 0 }],
+    RangeError,
+    "instruction 0 of the filter: a jump over 2 instructions, only 1 follow",
+  ],
   // In range here, refused by the kernel
   ["TCP_KEEPIDLE", tcp, 0, TypeError, "EINVAL (invalid argument)"],
   ["TCP_KEEPIDLE", tcp, 32768, TypeError, "EINVAL (invalid argument)"],

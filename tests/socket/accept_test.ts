@@ -223,3 +223,30 @@ print(s.recv(100).decode())`,
     assertEquals(await peer, `${type} back`);
   }
 });
+
+test("close() ends an iteration at once that has no descriptor left and pauses", PROGRAM, async () => {
+  const { output, errors } = await runProgram(`
+    import { assertWithin } from "${new URL("../time.ts", import.meta.url)}";
+    const listener = Socket.open("inet", "stream");
+    listener.bind({ hostname: "127.0.0.1", port: 0 });
+    listener.listen();
+    const client = Socket.open("inet", "stream");
+    await client.connect(listener.localAddr!);
+    const held: Socket[] = [];
+    try {
+      for (;;) held.push(listener.dup());
+    } catch (error) {
+      console.log(error.code);
+    }
+    const iterating = (async () => {
+      for await (const socket of listener) return socket;
+      return "ended";
+    })();
+    // By then it pauses for more than half a second.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    listener.close();
+    console.log(await assertWithin(200, iterating));
+    Deno.exit(0);
+  `);
+  assertEquals(output, "EMFILE\nended", errors);
+});

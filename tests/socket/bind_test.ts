@@ -1,9 +1,29 @@
 // Socket.bind: which address a socket has, who may share it, and the file of a unix socket.
 // Names that are no paths, and the types of unix sockets: unix_test.ts.
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { constant } from "../../internal/constants.ts";
+import { libcIo } from "../../internal/libc_io.ts";
 import { IPV6_V6ONLY, SO_REUSEADDR } from "../../options/mod.ts";
+import type { AddressInput } from "../../socket/address.ts";
 import { Socket } from "../../socket/socket.ts";
-import { assertFails, bytes, FFI, IPV6, LOCAL, LOCAL6, PATHS, PYTHON, python, test, text, udp } from "./make.ts";
+import {
+  abstract,
+  assertFails,
+  bytes,
+  FFI,
+  IPV6,
+  LOCAL,
+  LOCAL6,
+  PATHS,
+  PROGRAM,
+  PYTHON,
+  python,
+  runProgram,
+  test,
+  text,
+  udp,
+} from "./make.ts";
+import { ROOT_PROGRAMS, runAsNobody } from "./packets.ts";
 
 test("bind() to port 0 takes a port that is free, of IPv4 and IPv6", IPV6, () => {
   for (const [family, address] of [["inet", LOCAL], ["inet6", LOCAL6]] as const) {
@@ -195,4 +215,74 @@ print(s.recvfrom(100)[0].decode())`,
   assertEquals(text(data), "from python");
   await socket.sendTo(bytes("and back"), from);
   assertEquals(await sender, "and back");
+});
+
+test("bind() takes a mode for unix paths alone: nothing else has one", FFI, () => {
+  const wrong = (socket: Socket, address: AddressInput) => {
+    assertThrows(() => socket.bind(address, { mode: 0o600 }), TypeError, "mode is of unix paths alone");
+    assertEquals(socket.localAddr, null);
+    socket.close();
+  };
+  wrong(Socket.open("inet", "dgram"), LOCAL);
+  wrong(Socket.open("unix", "dgram"), abstract());
+  wrong(Socket.open("unix", "dgram"), { path: "" });
+});
+
+test("bind() that may not set the mode says so, by the kernel's own error", {
+  ...ROOT_PROGRAMS,
+  run: ["setpriv"],
+}, async () => {
+  // What root made, another user may not change.
+  using socket = Socket.open("unix", "dgram");
+  const io = libcIo("Cannot hand a socket to another program");
+  assertEquals(io.fcntl(socket.fd, constant("F_SETFD", "linux"), 0), 0);
+  const output = await runAsNobody(`
+    const socket = Socket.adopt(${socket.fd});
+    try {
+      socket.bind({ path: "made-by-nobody" }, { mode: 0o600 });
+    } catch (error) {
+      console.log([error instanceof Deno.errors.PermissionDenied, error.code, error.syscall, error.message].join(" | "));
+    }
+    console.log(socket.localAddr);
+  `);
+  assertEquals(
+    output,
+    "true | EPERM | fchmod | Cannot set the mode of unix dgram (unnamed): EPERM (operation not permitted)\nnull",
+  );
+});
+
+test("unlinkOnClose removes the path that was bound, wherever the program is by then", PROGRAM, async () => {
+  const folder = await Deno.makeTempDir();
+  const { output, errors } = await runProgram(
+    `
+    const [there, elsewhere] = ["there", "elsewhere"].map((name) => Deno.args[0] + "/" + name);
+    for (const one of [there, elsewhere]) Deno.mkdirSync(one);
+    Deno.writeTextFileSync(elsewhere + "/socket", "precious");
+    Deno.chdir(there);
+    const socket = Socket.open("unix", "dgram");
+    socket.bind({ path: "socket" }, { unlinkOnClose: true });
+    Deno.chdir(elsewhere);
+    socket.close();
+    console.log([there, elsewhere].map((one) => [...Deno.readDirSync(one)].length).join());
+  `,
+    { args: [folder] },
+  );
+  assertEquals(output, "0,1", errors);
+  await Deno.remove(folder, { recursive: true });
+});
+
+test("unlinkOnClose leaves the path to whoever has it by then", PATHS, async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/socket`;
+  const former = Socket.open("unix", "dgram");
+  former.bind({ path }, { unlinkOnClose: true });
+  await Deno.remove(path);
+  const next = Socket.open("unix", "dgram");
+  next.bind({ path }, { unlinkOnClose: true });
+  former.close();
+  assert(Deno.lstatSync(path).isSocket);
+  // Gone already: close() has nothing to remove, and closes.
+  await Deno.remove(path);
+  next.close();
+  await Deno.remove(folder, { recursive: true });
 });

@@ -138,3 +138,53 @@ test("closing a listener ends every iteration over it", FFI, async () => {
   listener.close();
   assertEquals(await Promise.all(iterations), ["ended", "ended", "ended"]);
 });
+
+test("a program ends when what it awaited is closed beside a socket that was waited for before", PROGRAM, async () => {
+  const program = (lines: string) =>
+    runProgram(`
+    import { poll, Poller } from "${new URL("../../socket/mod.ts", import.meta.url)}";
+    const soon = () => new Promise((resolve) => setTimeout(resolve, 30));
+    const [idle, other] = Socket.pair("dgram");
+    const first = idle.receive();
+    await soon();
+    other.trySend(new Uint8Array(1));
+    await first;
+    const tell = (error) => console.log(error.name);
+    ${lines}
+    console.log("end of module");
+    globalThis.kept = [idle, other];
+    Deno.unrefTimer(setTimeout(() => Deno.exit(7), 5000));
+  `);
+  const ended = await Promise.all([
+    program(`
+      const [left, right] = Socket.pair("dgram");
+      left.receive().catch(tell);
+      await soon();
+      left.close();`),
+    program(`
+      const [left, right] = Socket.pair("dgram");
+      const poller = new Poller();
+      poller.add(left, { readable: true });
+      poller.wait().catch(tell);
+      await soon();
+      poller.close();`),
+    program(`
+      const [left, right] = Socket.pair();
+      const conn = left.asConn();
+      conn.read(new Uint8Array(1)).catch(tell);
+      await soon();
+      conn.close();`),
+    program(`
+      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const [client, served] = await Promise.all([Deno.connect(listener.addr), listener.accept()]);
+      poll([{ socket: served, readable: true }]).catch(tell);
+      await soon();
+      served.close();
+      client.close();
+      listener.close();`),
+  ]);
+  for (const [i, { code, output, errors }] of ended.entries()) {
+    const said = output.split("\n").sort();
+    assertEquals([i, code, said], [i, 0, [i === 2 ? "Interrupted" : "BadResource", "end of module"]], errors);
+  }
+});

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { SO_ERROR, TCP_INFO } from "../../options/mod.ts";
 import { Socket } from "../../socket/socket.ts";
-import { until } from "../time.ts";
+import { assertWithin, until } from "../time.ts";
 import {
   assertFails,
   bytes,
@@ -254,4 +254,25 @@ c.close()`,
   assertEquals(text(await client.receive(all, { waitAll: true })), "dnuor denrut eb ot");
   await reader.cancel();
   assert((await child.status).success);
+});
+
+test("a connect() that waits is told when another takes its place, which connects", FFI, async () => {
+  const full = await fullListener();
+  using other = tcpListener();
+  using client = Socket.open("inet", "stream");
+  const address = full.listener.localAddr!;
+  const undone = assertFails(
+    () => client.connect(address),
+    "ECONNABORTED",
+    "connect",
+    Deno.errors.ConnectionAborted,
+  );
+  await sleep(5);
+  const connected = client.connect(other.localAddr!);
+  const error = await assertWithin(5_000, undone);
+  assert(error.message.includes(`127.0.0.1:${address.port}`), error.message);
+  assert(error.message.includes("another connect()"), error.message);
+  await assertWithin(5_000, connected);
+  assertEquals(client.remoteAddr, other.localAddr);
+  full.close();
 });

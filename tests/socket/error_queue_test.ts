@@ -4,7 +4,7 @@
 import { IP_RECVERR } from "../../options/mod.ts";
 import { Socket } from "../../socket/mod.ts";
 import { assertEquals } from "@std/assert";
-import { FFI, PROGRAM, runProgram, sleep, test } from "./make.ts";
+import { bytes, FFI, idling, PROGRAM, runProgram, sleep, tcpListener, test, text, USED } from "./make.ts";
 
 test("receiveMessage({ errorQueue: true }) is woken by an error that comes while it waits", FFI, async () => {
   using socket = Socket.open("inet", "dgram");
@@ -38,7 +38,7 @@ test("an error queue that nobody reads wakes a receive() once, which then gets i
     // The first takes the error of the socket itself; two may wait as well as one.
     await socket.receive().catch(() => {});
     for (let i = 0; i < 2; i++) receiving.push(socket.receive());
-    const used = () => Deno.readTextFileSync("/proc/self/stat").split(") ")[1].split(" ").slice(11, 13).reduce((a, b) => a + Number(b), 0);
+    ${USED}
     const before = used();
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const ticks = used() - before;
@@ -49,4 +49,45 @@ test("an error queue that nobody reads wakes a receive() once, which then gets i
     Deno.exit(0);
   `);
   assertEquals(output, '{"busy":false,"got":[5,5],"queued":"ECONNREFUSED"}', errors);
+});
+
+test("receiveMessage({ errorQueue: true }) sleeps on a socket that is hung up", PROGRAM, async () => {
+  const said = await idling(
+    'const waiting = Socket.open("inet", "stream").receiveMessage({ errorQueue: true });',
+    `
+      const listener = Socket.open("inet", "stream");
+      listener.bind({ hostname: "127.0.0.1", port: 0 });
+      listener.listen();
+      const client = Socket.open("inet", "stream");
+      await client.connect(listener.localAddr);
+      (await listener.accept()).close();
+      client.shutdown("write");
+      const waiting = client.receiveMessage({ errorQueue: true });
+    `,
+    `
+      const socket = Socket.open("inet", "dgram");
+      await socket.connect({ hostname: "127.0.0.1", port: 9 });
+      socket.shutdown("both");
+      const waiting = socket.receiveMessage({ errorQueue: true });
+    `,
+  );
+  assertEquals(said, ["pending, idle", "pending, idle", "pending, idle"]);
+});
+
+test("a wait for errors on a socket that is not connected yet keeps it from nothing", FFI, async () => {
+  using listener = tcpListener();
+  using client = Socket.open("inet", "stream");
+  const errors = client.receiveMessage({ errorQueue: true }).catch((error) => error.name);
+  // By then it was told that the socket is hung up.
+  await sleep(5);
+  await client.connect(listener.localAddr!);
+  using served = await listener.accept();
+  for (const word of ["one", "two", "three"]) {
+    const receiving = client.receive(undefined, { signal: AbortSignal.timeout(5_000) });
+    await sleep(2);
+    await served.send(bytes(word));
+    assertEquals(text(await receiving), word);
+  }
+  client.close();
+  assertEquals(await errors, "BadResource");
 });

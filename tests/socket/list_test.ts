@@ -4,13 +4,30 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import dgram from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";
-import { DESCRIPTOR, SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_RCVBUF, SO_TYPE, TCP_INFO } from "../../options/mod.ts";
+import {
+  DESCRIPTOR,
+  SO_BROADCAST,
+  SO_COOKIE,
+  SO_ERROR,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_SNDBUF,
+  SO_TYPE,
+  TCP_INFO,
+  TCP_USER_TIMEOUT,
+} from "../../options/mod.ts";
+import type { InetAddress } from "../../socket/address.ts";
 import { findSocket, listSockets, type SocketFilter, type SocketInfo } from "../../socket/list.ts";
 import { poll } from "../../socket/poll.ts";
 import { Socket } from "../../socket/socket.ts";
 import { test } from "../needs.ts";
 import { until } from "../time.ts";
 import { abstract, bytes, FFI, fill, IPV6, LOCAL, PATHS, sleep, tcpListener, tcpPair, udp, udpPair } from "./make.ts";
+
+/** Raw and packet sockets want root. */
+const ALL_FAMILIES = { ...FFI, root: true };
 
 async function denoPair(): Promise<{ client: Deno.TcpConn; server: Deno.TcpConn } & Disposable> {
   using listener = Deno.listen(LOCAL);
@@ -495,3 +512,146 @@ test("findSocket() gives the only one, says what is not there, and lists those t
     );
   }
 });
+
+test("listSockets() tells packet, netlink and vsock sockets by their own words", ALL_FAMILIES, async () => {
+  using packet = Socket.open("packet", "raw");
+  packet.bind({ interface: "lo", protocol: 0x88b5 });
+  using netlink = Socket.open("netlink", "raw", "route");
+  netlink.bind({ pid: 0, groups: 1 });
+  using vsock = Socket.open("vsock", "stream");
+  vsock.bind({ cid: -1, port: -1 });
+  vsock.listen();
+  const of = (socket: Socket) => {
+    const { owner, family, type, protocol, state, localAddr, remoteAddr } = listed(socket);
+    return { owner, family, type, protocol, state, localAddr, remoteAddr };
+  };
+  const ours = { owner: "library", state: undefined, remoteAddr: null };
+  assertEquals<object>(of(packet), {
+    ...ours,
+    family: "packet",
+    type: "raw",
+    protocol: listed(packet).protocol,
+    localAddr: packet.localAddr,
+  });
+  assertEquals((packet.localAddr as { protocol?: number }).protocol, 0x88b5);
+  assertEquals<object>(of(netlink), {
+    ...ours,
+    family: "netlink",
+    type: "raw",
+    protocol: 0,
+    localAddr: netlink.localAddr,
+    remoteAddr: listed(netlink).remoteAddr,
+  });
+  assertEquals<object>(of(vsock), {
+    ...ours,
+    family: "vsock",
+    type: "stream",
+    protocol: 0,
+    localAddr: vsock.localAddr,
+  });
+  assert(vsock.localAddr!.port > 0);
+  for (const family of ["packet", "netlink", "vsock"] as const) {
+    const fds = listSockets({ family }).map((one) => one.fd);
+    assertEquals([packet, netlink, vsock].filter(({ fd }) => fds.includes(fd)).map((one) => one.family), [family]);
+  }
+  // What waits in them counts too: an answer of the kernel, and its memory.
+  const request = new Uint8Array(Uint32Array.of(32, 18 | 1 << 16, 0, 0, 0, 1, 0, 0).buffer);
+  await netlink.sendTo(request, { pid: 0 });
+  await until(() => listed(netlink).receiveQueue > 0);
+  assertEquals((await netlink.receiveFrom())[1].pid, 0);
+  await until(() => listed(netlink).receiveQueue === 0);
+});
+
+test("options set on what was listed reach the sockets of every family", ALL_FAMILIES, () => {
+  for (
+    const [family, type] of [["packet", "dgram"], ["netlink", "raw"], ["vsock", "stream"], ["unix", "seqpacket"], [
+      "inet6",
+      "raw",
+    ]] as const
+  ) {
+    using socket = Socket.open(family, type, family === "inet6" ? "udp" : undefined);
+    const size = SO_SNDBUF.set(listed(socket), 20_480);
+    assertEquals(SO_SNDBUF.get(socket), size, family);
+  }
+});
+
+test("findSocket() finds a connection again by both addresses, until it is another", FFI, async () => {
+  using listener = tcpListener();
+  const connect = async (port: number) => {
+    const client = Socket.open("inet", "stream");
+    // A reset leaves the port free at once.
+    SO_LINGER.set(client, { enabled: true, seconds: 0 });
+    SO_REUSEADDR.set(client, true);
+    client.bind({ hostname: "127.0.0.1", port });
+    await client.connect(listener.localAddr!);
+    return { client, server: await listener.accept() };
+  };
+  const first = await connect(0);
+  const { port } = first.client.localAddr!;
+  const filter: SocketFilter = {
+    type: "stream",
+    localAddr: { hostname: "127.0.0.1", port },
+    remoteAddr: listener.localAddr!,
+  };
+  const one = findSocket(filter);
+  assertEquals([one.fd, one.state], [first.client.fd, "established"]);
+  first.server.shutdown("write");
+  await until(() => findSocket(filter).state === "close-wait");
+  assertThrows(() => findSocket({ ...filter, state: "established" }), Deno.errors.NotFound);
+  assertEquals(findSocket(filter).fd, one.fd);
+  first.client.close();
+  first.server.close();
+  assertThrows(() => findSocket(filter), Deno.errors.NotFound);
+  // The same two addresses, and very likely the same number: another connection.
+  const second = await connect(port);
+  const other = findSocket(filter);
+  assertEquals([other.fd, other.state], [second.client.fd, "established"]);
+  assertEquals(SO_COOKIE.get(other), SO_COOKIE.get(second.client));
+  assertThrows(() => SO_KEEPALIVE.set(one, true), Deno.errors.BadResource);
+  second.client.close();
+  second.server.close();
+});
+
+test("findSocket() never takes a twin of UDP for the only one", FFI, async () => {
+  const open = (to: number) => {
+    const socket = Socket.open("inet", "dgram");
+    SO_REUSEADDR.set(socket, true);
+    socket.bind({ hostname: "127.0.0.1", port: to });
+    return socket;
+  };
+  using first = open(0);
+  using peer = udp();
+  await first.connect(peer.localAddr!);
+  const filter: SocketFilter = { localAddr: first.localAddr!, remoteAddr: peer.localAddr! };
+  assertEquals(findSocket(filter).fd, first.fd);
+  using second = open(first.localAddr!.port);
+  await second.connect(peer.localAddr!);
+  assertThrows(() => findSocket(filter), Error, "2 sockets of this process match");
+});
+
+test(
+  "a socket of a Worker takes no option that is meant for its predecessor, and is not kept open by one",
+  FFI,
+  async () => {
+    const code = `
+    let listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    postMessage(listener.addr.port);
+    onmessage = () => { listener.close(); listener = Deno.listen({ hostname: "127.0.0.1", port: 0 }); postMessage(listener.addr.port); };
+  `;
+    const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
+    const message = () => new Promise<unknown>((resolve) => worker.onmessage = ({ data }) => resolve(data));
+    const first = findSocket({ localAddr: { port: await message() as number } });
+    const before = listSockets().length;
+    assertEquals(TCP_USER_TIMEOUT.set(first, 1234), 1234);
+    assertEquals(listSockets().length, before, "no duplicate is left");
+    const next = message();
+    worker.postMessage("next");
+    const second = findSocket({ localAddr: { port: await next as number } });
+    assertThrows(() => TCP_USER_TIMEOUT.set(first, 4321), Deno.errors.BadResource, "Cannot set TCP_USER_TIMEOUT");
+    assertThrows(() => TCP_USER_TIMEOUT.get(first), Deno.errors.BadResource, "Cannot read TCP_USER_TIMEOUT");
+    assertEquals(TCP_USER_TIMEOUT.get(second), 0);
+    // Closing it frees its port at once.
+    worker.terminate();
+    await until(() => listSockets({ localAddr: second.localAddr as InetAddress }).length === 0);
+  },
+);

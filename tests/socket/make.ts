@@ -205,3 +205,30 @@ export async function runProgram(
     await Deno.remove(file);
   }
 }
+
+/** Code of a program that tells how long it computed, in hundredths of a second: `used()`. */
+export const USED = `const used = () => Deno.readTextFileSync("/proc/self/stat").split(") ")[1].split(" ").slice(11, 13)
+  .reduce((sum, ticks) => sum + Number(ticks), 0);`;
+
+/**
+ * Runs programs that begin something as their promise `waiting`; how each stands after a second, and whether it computed all
+ * the while. One after the other, as those that do would leave each other too little of the processor to be found out.
+ */
+export async function idling(...programs: string[]): Promise<string[]> {
+  const said: string[] = [];
+  for (const code of programs) {
+    const { output, errors } = await runProgram(`
+    ${USED}
+    ${code}
+    let state = "pending";
+    waiting.then((got) => state = "got " + JSON.stringify(got), (error) => state = error.code ?? error.name);
+    const before = used();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const ticks = used() - before;
+    console.log(state + (ticks > 15 ? ", busy" : ", idle"));
+    Deno.exit(0);
+  `);
+    said.push(output || errors);
+  }
+  return said;
+}

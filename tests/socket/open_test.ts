@@ -59,6 +59,10 @@ test("Socket.open() takes no protocol number that is none", FFI, () => {
   assertThrows(() => Socket.open("inet", "dgram", -1), RangeError);
   assertThrows(() => Socket.open("inet", "dgram", 2 ** 32 + 17), RangeError);
   assertThrows(() => Socket.open("inet", "dgram", null as unknown as number), Error);
+  // Linux would open it, and send packets of another protocol: their header has a byte for it.
+  for (const family of ["inet", "inet6"] as const) {
+    assertThrows(() => Socket.open(family, "raw", 256), RangeError, "255");
+  }
 });
 
 test("a socket has no address before bind, and no peer before connect", FFI, () => {

@@ -1,7 +1,7 @@
 // Packet sockets on the loopback interface: what they hear, how they say from whom, what they send, and what they refuse.
 // On a cable, with a peer in Python, with groups of sockets and promiscuous: ../lab/packet_test.ts.
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { PACKET_AUXDATA, PACKET_IGNORE_OUTGOING, PACKET_ORIGDEV } from "../../options/mod.ts";
+import { PACKET_AUXDATA, PACKET_IGNORE_OUTGOING, PACKET_ORIGDEV, SO_RCVBUF, SO_SNDBUF } from "../../options/mod.ts";
 import type { SystemError } from "../../options/mod.ts";
 import { findSocket, type PacketAddress, Socket } from "../../socket/mod.ts";
 import { Namespace, ROOT } from "../raw_socket.ts";
@@ -185,4 +185,31 @@ test("what packet sockets cannot do is refused with the reason", ROOT, async () 
     'the protocol is "tcp", it must be a number or one of ip, ipv6, arp, all',
   );
   assertThrows(() => Socket.open("packet", "raw", 0x10000), RangeError, "the protocol is 65536");
+});
+
+test("receive() without a buffer takes the largest frame of the loopback interface", ROOT, async () => {
+  const [socket, udp] = inside(() => {
+    const socket = Socket.open("packet", "raw", 0);
+    SO_RCVBUF.set(socket, 1_000_000);
+    socket.bind({ interface: "lo", protocol: 0x0800 });
+    const udp = Socket.open("inet", "dgram");
+    udp.bind(LOCAL);
+    return [socket, udp] as const;
+  });
+  using _socket = socket;
+  using _udp = udp;
+  SO_SNDBUF.set(udp, 400_000);
+  // The most that an IPv4 packet holds, and the header of Ethernet before it.
+  for (
+    const receive of [
+      () => socket.receive(undefined, second()),
+      async () => (await socket.receiveFrom(undefined, second()))[0],
+      async () => (await socket.receiveMessage(second())).data,
+    ]
+  ) {
+    await udp.sendTo(new Uint8Array(65_507), udp.localAddr!);
+    assertEquals((await receive()).byteLength, 14 + 20 + 8 + 65_507);
+    await udp.receive();
+    while (socket.tryReceive() !== null);
+  }
 });

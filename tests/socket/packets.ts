@@ -75,7 +75,14 @@ export async function tcpdump(filter: string, count: number): Promise<{ lines():
   };
 }
 
-/** Runs a module as a user without any privilege but to read this folder, `Socket` imported; gives what it printed. */
+/** Runs what follows as a user without any privilege but to read files: Deno itself may lie in a folder of root's. */
+export const AS_NOBODY: readonly string[] = [
+  "setpriv",
+  ...["--reuid=65534", "--regid=65534", "--clear-groups"],
+  ...["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"],
+];
+
+/** Runs a module as a user without any privilege but to read files, `Socket` imported; gives what it printed. */
 export async function runAsNobody(code: string): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {
@@ -83,11 +90,10 @@ export async function runAsNobody(code: string): Promise<string> {
     const module = import.meta.resolve("../../socket/mod.ts");
     const file = `${folder}/program.ts`;
     await Deno.writeTextFile(file, `import { Socket } from ${JSON.stringify(module)};\n${code}`);
-    const { success, stdout, stderr } = await new Deno.Command("setpriv", {
+    const [setpriv, ...nobody] = AS_NOBODY;
+    const { success, stdout, stderr } = await new Deno.Command(setpriv!, {
       args: [
-        ...["--reuid=65534", "--regid=65534", "--clear-groups"],
-        // Deno itself may lie in a folder of root's.
-        ...["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"],
+        ...nobody,
         ...[Deno.execPath(), "run", "--no-config", "--no-lock", "--no-check", "--quiet", "-A", file],
       ],
       env: { NO_COLOR: "1", DENO_DIR: folder },

@@ -104,3 +104,29 @@ test("ping sockets need the hosts that they send to, and no more", { ...PROGRAM,
     ]);
   });
 });
+
+test(
+  "listen() without bind() needs what bind() and Deno.listen() need: the address that the kernel takes",
+  PROGRAM,
+  async () => {
+    const code = `for (const [family, hostname] of [["inet", "0.0.0.0"], ["inet6", "::"]]) {
+      using listening = Socket.open(family, "stream"), bound = Socket.open(family, "stream");
+      await say(() => listening.listen());
+      await say(() => bound.bind({ hostname, port: 0 }));
+      await say(() => Deno.listen({ hostname, port: 0 }).close());
+    }`;
+    const refused = (family: string, host: string) => {
+      const words = `Requires net access to "${host}", run again with the --allow-net flag`;
+      return [
+        `NotCapable: Cannot bind ${family} stream: ${words}`,
+        `NotCapable: Cannot bind ${family} stream: ${words}`,
+        `NotCapable: ${words}`,
+      ];
+    };
+    const granted = ["yes", "yes", "yes"];
+    const four = refused("inet", "0.0.0.0:0"), six = refused("inet6", "[::]:0");
+    for (const flags of [[], ["--allow-net=127.0.0.1"]]) assertEquals(await run(flags, code), [...four, ...six]);
+    assertEquals(await run(["--allow-net=0.0.0.0:0"], code), [...granted, ...six]);
+    assertEquals(await run(["--allow-net=[::]:0"], code), [...four, ...granted]);
+  },
+);

@@ -255,3 +255,19 @@ for i in range(100): s.sendto(str(i).encode() * i, ("127.0.0.1", int(sys.argv[1]
   for (let i = 0; i < 100; i++) assertEquals(text(await receiver.receive()), String(i).repeat(i));
   await sending;
 });
+
+test("waitAll needs a buffer to fill", FFI, async () => {
+  using pair = await udpPair();
+  const [left, right] = Socket.pair();
+  using _pair = both([left, right]);
+  await pair[0].send(bytes("x"));
+  right.trySend(bytes("x"));
+  for (const socket of [pair[1], left]) {
+    await assertRejects(
+      () => socket.receive(undefined, { waitAll: true }),
+      TypeError,
+      "waitAll needs a buffer to fill",
+    );
+    assertEquals(text(await socket.receive()), "x");
+  }
+});

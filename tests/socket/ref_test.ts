@@ -82,3 +82,26 @@ test("a connect() that waits for a full queue ends by its signal, its timeout an
   listener.close();
   await assertFails(() => second.connect(address), "ECONNREFUSED", "connect");
 });
+
+test("unref() of one owner of a descriptor leaves the waits of the others alone", PROGRAM, async () => {
+  const program = async (lines: string) => {
+    const { output, code, errors } = await runProgram(`
+      import { poll } from "${new URL("../../socket/mod.ts", import.meta.url)}";
+      const [socket, peer] = Socket.pair("dgram");
+      const first = socket.receive();
+      setTimeout(() => peer.trySend(new Uint8Array(1)), 20);
+      await first;
+      const second = Socket.adopt(socket.fd);
+      ${lines}
+      globalThis.kept = [socket, peer, second];
+      Deno.unrefTimer(setTimeout(() => { console.log("alive"); Deno.exit(); }, 1000));
+    `);
+    return code === 0 ? output : `${code} ${errors}`;
+  };
+  const said = await Promise.all([
+    program("second.receive(); socket.unref();"),
+    program("poll([{ socket, readable: true }]); socket.unref();"),
+    program("second.receive(); socket.receive(); socket.unref(); second.unref();"),
+  ]);
+  assertEquals(said, ["alive", "alive", ""]);
+});

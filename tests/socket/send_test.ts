@@ -268,3 +268,26 @@ test("a datagram larger than the send buffer of a unix socket fails with EMSGSIZ
   SO_SNDBUF.set(left, 8192);
   await assertFails(() => left.send(new Uint8Array(100_000)), "EMSGSIZE", "send");
 });
+
+test("sendAll() puts sent on the reason of a signal, but passes on as it is what takes nothing", FFI, async () => {
+  for (
+    const reason of [
+      new Error("mine"),
+      Object.freeze(new Error("frozen")),
+      "a word",
+      Object.freeze({ sent: "its own" }),
+    ]
+  ) {
+    const [left, right] = Socket.pair();
+    using _pair = both([left, right]);
+    const controller = new AbortController();
+    const sending = outcome(left.sendAll(new Uint8Array(5_000_000), { signal: controller.signal }));
+    await sleep(5);
+    controller.abort(reason);
+    assertStrictEquals(await sending, reason);
+    let got = 0;
+    for (let part = right.tryReceive(); part !== null; part = right.tryReceive()) got += part.byteLength;
+    assert(got > 0);
+    if (Object.isExtensible(reason)) assertEquals((reason as { sent?: number }).sent, got);
+  }
+});

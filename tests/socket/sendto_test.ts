@@ -1,9 +1,32 @@
 // Socket.sendTo and trySendTo, receiveFrom and tryReceiveFrom: datagrams with addresses.
 // Without: send_test.ts and receive_test.ts.
-import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { SO_BROADCAST } from "../../options/mod.ts";
+import type { SocketAddress } from "../../socket/address.ts";
 import { Socket } from "../../socket/socket.ts";
-import { abstract, assertFails, bytes, FFI, IPV6, LOCAL, LOCAL6, outcome, tcpPair, test, text, udp } from "./make.ts";
+import type { WaitOptions } from "../../socket/waits.ts";
+import { assertWithin } from "../time.ts";
+import {
+  abstract,
+  assertFails,
+  both,
+  bytes,
+  FFI,
+  idling,
+  IPV6,
+  LOCAL,
+  LOCAL6,
+  outcome,
+  PROGRAM,
+  sleep,
+  tcpPair,
+  test,
+  text,
+  udp,
+} from "./make.ts";
+
+/** Of netlink, the protocol that is free for programs among themselves. */
+const NETLINK_USERSOCK = 2;
 
 test("sendTo() and receiveFrom() carry addresses, of IPv4 and IPv6", IPV6, async () => {
   for (const [family, local] of [["inet", LOCAL], ["inet6", LOCAL6]] as const) {
@@ -134,4 +157,90 @@ test("sendTo() checks the address at each call", FFI, async () => {
     assertThrows(() => socket.trySendTo(data, address as typeof LOCAL), error);
   }
   await assertRejects(() => socket.receiveFrom("x" as unknown as Uint8Array<ArrayBuffer>), TypeError);
+});
+
+/** The ways to send to an address. */
+const WAYS = {
+  sendTo: (socket: Socket, data: Uint8Array, address: SocketAddress, options?: WaitOptions) =>
+    socket.sendTo(data, address, options),
+  sendMessage: (socket: Socket, data: Uint8Array, address: SocketAddress, options?: WaitOptions) =>
+    socket.sendMessage({ data, remoteAddr: address }, options),
+};
+
+/** Of one length all, as netlink may have room for less. */
+const filler = new Uint8Array(2000);
+const marked = new Uint8Array(2000).fill(7);
+
+/** A receiver whose queue is full, and who filled it. */
+function fullReceiver(family: "unix" | "netlink"): [receiver: Socket, sender: Socket, address: SocketAddress] {
+  const [receiver, sender] = [0, 0].map(() =>
+    family === "unix" ? Socket.open("unix", "dgram") : Socket.open("netlink", "raw", NETLINK_USERSOCK)
+  ) as [Socket, Socket];
+  receiver.bind(family === "unix" ? { path: "" } : { pid: 0 });
+  const address = receiver.localAddr!;
+  while (sender.trySendTo(filler, address) !== null);
+  return [receiver, sender, address];
+}
+
+for (const family of ["unix", "netlink"] as const) {
+  test(`sendTo() and sendMessage() wait until a full receiver of ${family} has room`, FFI, async () => {
+    const [receiver, sender, address] = fullReceiver(family);
+    using _pair = both([receiver, sender]);
+    for (const send of Object.values(WAYS)) {
+      let sent = false;
+      const sending = send(sender, marked, address).then(() => sent = true);
+      await sleep(20);
+      assertEquals(sent, false);
+      // A receiver of netlink takes no more before it has read half of what it holds.
+      while (receiver.tryReceive() !== null && !sent) await sleep(1);
+      await assertWithin(5_000, sending);
+      let last = filler;
+      for (let got = receiver.tryReceive(); got !== null; got = receiver.tryReceive()) last = got;
+      assertEquals(last, marked);
+      while (sender.trySendTo(filler, address) !== null);
+    }
+  });
+
+  test(
+    `sendTo() and sendMessage() to a full receiver of ${family} end by signal, timeout and close()`,
+    FFI,
+    async () => {
+      const [receiver, sender, address] = fullReceiver(family);
+      using _pair = both([receiver, sender]);
+      for (const send of Object.values(WAYS)) {
+        const controller = new AbortController();
+        const aborted = outcome(send(sender, marked, address, { signal: controller.signal }));
+        await sleep(12);
+        controller.abort("enough");
+        assertEquals(await assertWithin(1_000, aborted), "enough");
+        sender.timeouts.send = 20;
+        assertInstanceOf(await assertWithin(1_000, outcome(send(sender, marked, address))), Deno.errors.TimedOut);
+        delete sender.timeouts.send;
+      }
+      const closing = Object.values(WAYS).map((send) => outcome(send(sender, marked, address)));
+      await sleep(12);
+      sender.close();
+      for (const one of closing) assertInstanceOf(await assertWithin(1_000, one), Deno.errors.BadResource);
+      for (let got = receiver.tryReceive(); got !== null; got = receiver.tryReceive()) {
+        assertEquals(got, filler);
+      }
+    },
+  );
+}
+
+test("sendTo() and sendMessage() to a full receiver keep no processor busy", PROGRAM, async () => {
+  const full = (open: string, bind: string, way: string) => `
+    const receiver = Socket.open(${open}), sender = Socket.open(${open});
+    receiver.bind(${bind});
+    const address = receiver.localAddr, data = new Uint8Array(2000);
+    while (sender.trySendTo(data, address) !== null);
+    const waiting = sender.${way};
+  `;
+  const said = await idling(
+    ...[['"unix", "dgram"', '{ path: "" }'], [`"netlink", "raw", ${NETLINK_USERSOCK}`, "{ pid: 0 }"]].flatMap(
+      ([open, bind]) =>
+        ["sendTo(data, address)", "sendMessage({ data, remoteAddr: address })"].map((way) => full(open!, bind!, way)),
+    ),
+  );
+  assertEquals(said, said.map(() => "pending, idle"));
 });

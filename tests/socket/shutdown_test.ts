@@ -2,6 +2,7 @@
 // Closing: close_test.ts.
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { Socket } from "../../socket/socket.ts";
+import { ROOT } from "../raw_socket.ts";
 import {
   assertFails,
   both,
@@ -9,7 +10,9 @@ import {
   drain,
   FFI,
   fill,
+  idling,
   outcome,
+  PROGRAM,
   sleep,
   tcpPair,
   test,
@@ -120,3 +123,31 @@ test(
     await assertFails(() => left.receiveFrom(), "ESHUTDOWN", "recvfrom", Error);
   },
 );
+
+test("receive() ends on a socket that was told to receive no more, though shutdown() failed or was another's", {
+  ...PROGRAM,
+  ...ROOT,
+}, async () => {
+  const said = await idling(
+    // It says ENOTCONN, and does it.
+    `
+      const socket = Socket.open("inet", "dgram");
+      socket.bind({ hostname: "127.0.0.1", port: 0 });
+      try { socket.shutdown("read"); } catch {}
+      const waiting = socket.receive();`,
+    `
+      const socket = Socket.open("inet", "raw", 253);
+      try { socket.shutdown("read"); } catch {}
+      const waiting = socket.receive();`,
+    `
+      const socket = Socket.open("inet", "raw", 253);
+      await socket.connect({ hostname: "127.0.0.1" });
+      socket.shutdown("read");
+      const waiting = socket.receive();`,
+    `
+      const [left] = Socket.pair("dgram");
+      left.shutdown("read");
+      const waiting = left.dup().receive();`,
+  );
+  assertEquals(said, said.map(() => "got {}, idle"));
+});

@@ -36,3 +36,17 @@ test("SO_RCVTIMEO is refused on a socket of Deno's, which never blocks", { ffi: 
   const value = { seconds: 1, microseconds: 0 };
   assertThrows(() => SO_RCVTIMEO.set(listener, value), Deno.errors.NotSupported, "the socket never blocks");
 });
+
+test(
+  "SO_RCVTIMEO and SO_SNDTIMEO of a timeout of 0 are not the nothing that means for ever in C",
+  { ffi: true },
+  () => {
+    using socket = Socket.open("inet", "dgram");
+    socket.timeouts.receive = socket.timeouts.send = 0;
+    for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+      assertEquals(option.get(socket), { seconds: 0, microseconds: 1 });
+      assertEquals(option.set(socket, { seconds: 0, microseconds: 0 }), { seconds: 0, microseconds: 0 });
+    }
+    assertEquals({ ...socket.timeouts }, {});
+  },
+);

@@ -146,3 +146,17 @@ test("a timeout and a signal may both be there: the first one ends the call", FF
   const error = await outcome(pair[0].receive(undefined, { signal: AbortSignal.timeout(5) }));
   assertEquals((error as Error).name, "TimeoutError");
 });
+
+test("timeouts are checked however they are set, and in force", FFI, async () => {
+  using pair = await udpPair();
+  const define = (kind: string, value: unknown) => () =>
+    Object.defineProperty(pair[0].timeouts, kind, { value, writable: true, enumerable: true, configurable: true });
+  assertThrows(define("receive", -1), RangeError);
+  assertThrows(define("receive", "5"), TypeError);
+  assertThrows(define("recieve", 5), TypeError, "recieve");
+  assertEquals({ ...pair[0].timeouts }, {});
+  const waiting = outcome(pair[0].receive());
+  define("receive", 10)();
+  assertEquals({ ...pair[0].timeouts }, { receive: 10 });
+  assertInstanceOf(await assertWithin(5_000, waiting), Deno.errors.TimedOut);
+});

@@ -156,3 +156,21 @@ print(who if isinstance(who, str) else "@" + who[1:].decode())`,
     await Deno.remove(folder, { recursive: true });
   });
 }
+
+test(
+  "receiveMessage() tells of a sender without a name as receiveFrom() does, and of none on a stream",
+  FFI,
+  async () => {
+    const unnamed = { family: "unix", path: "" } as const;
+    const [left, right] = Socket.pair("dgram");
+    using _pair = both([left, right]);
+    await left.send(bytes("one"));
+    await left.send(bytes("two"));
+    assertEquals((await right.receiveFrom())[1], unnamed);
+    assertEquals((await right.receiveMessage()).remoteAddr, unnamed);
+    const [from, to] = Socket.pair();
+    using _streams = both([from, to]);
+    await from.send(bytes("three"));
+    assertEquals((await to.receiveMessage()).remoteAddr, null);
+  },
+);

@@ -22,7 +22,6 @@ import {
   SO_RCVBUF,
   SO_SNDBUF,
   TCP_CONGESTION,
-  TCP_FASTOPEN_CONNECT,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
@@ -446,24 +445,6 @@ Deno.test("connectTcp() ignores fields that it does not know, as Deno does", asy
   const options = { port: listener.addr.port, nodelay: "typo", options: [] };
   using conn = await connectTcp(options);
   assertEquals(conn.remoteAddr.port, listener.addr.port);
-});
-
-Deno.test("connectTcp() refuses what must come before the handshake, naming it, and opens nothing", async () => {
-  using listener = listen();
-  const port = listener.addr.port;
-  await assertRejects(
-    () => connectTcp({ port, localAddr: { port: 0 } }),
-    Deno.errors.NotSupported,
-    `Cannot connect to tcp 127.0.0.1:${port}: localAddr is not supported yet`,
-  );
-  await assertRejects(
-    () => connectTcp({ port, options: [TCP_FASTOPEN_CONNECT.to(true)] }),
-    Deno.errors.NotSupported,
-    "TCP_FASTOPEN_CONNECT must be set before the handshake",
-  );
-  using mine = await Deno.connect({ port });
-  using served = await listener.accept();
-  assertEquals(served.remoteAddr, mine.localAddr);
 });
 
 test(

@@ -11,7 +11,6 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
-  IP_FREEBIND,
   IP_TOS,
   IP_TTL,
   IPV6_TCLASS,
@@ -38,6 +37,7 @@ import {
 } from "../../options/mod.ts";
 import { listenTcp, type ListenTcpOptions } from "../../tcp/mod.ts";
 import { test } from "../needs.ts";
+import { FFI } from "../socket/make.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 import { OUTSIDE, seenFromOutside } from "./outside.ts";
 
@@ -56,11 +56,11 @@ async function pair(listener: Deno.Listener<Deno.TcpConn, Deno.NetAddr>, hostnam
   };
 }
 
-Deno.test("listenTcp() without options gives Deno's listener untouched", async () => {
+Deno.test("listenTcp() without options gives Deno's listener, with two numbers to ask for", async () => {
   using listener = listenTcp(here);
   using plain = Deno.listen(here);
   assertStrictEquals(Object.getPrototypeOf(listener), Object.getPrototypeOf(plain));
-  assertEquals(Object.getOwnPropertyNames(listener), []);
+  assertEquals([Object.getOwnPropertyNames(listener), Object.keys(listener)], [["refused", "connections"], []]);
   assertStrictEquals(listener.accept, plain.accept);
   using both = await pair(listener);
   assertEquals(both.conn.localAddr, listener.addr);
@@ -489,26 +489,18 @@ Deno.test("listenTcp() checks every argument before it listens", () => {
   }
 });
 
-Deno.test("listenTcp() refuses what Deno's listener cannot do, naming it", () => {
-  const at = "Cannot listen on tcp 127.0.0.1:0: ";
-  const refused: [given: object, message: string][] = [
-    [{ ...here, limits: {} }, at + "limits is not supported yet"],
-    [{ hostname: "::", port: 0, ipv6Only: true }, "Cannot listen on tcp [::]:0: ipv6Only: true is not supported yet"],
-    [
-      { ...here, options: [IP_FREEBIND.to(true)] },
-      at + 'IP_FREEBIND must be set before the call "bind", which is not supported yet',
-    ],
-    [{ ...here, options: [IPV6_V6ONLY.to(true)] }, "IPV6_V6ONLY must be set before"],
-  ];
-  if (Deno.build.os !== "windows") {
-    refused.push([{ ...here, reuseAddress: false }, at + "reuseAddress: false is not supported yet"]);
+test("listenTcp() counts what the kernel has, where nothing stands in the way of connections", FFI, async () => {
+  using listener = listenTcp(here);
+  assertEquals(listener.connections, 0);
+  {
+    using _both = await pair(listener);
+    assertEquals(listener.connections, 1);
   }
-  for (const [given, message] of refused) {
-    assertThrows(() => listenTcp(given as ListenTcpOptions), Deno.errors.NotSupported, message);
-  }
+  assertEquals(listener.connections, 0);
+  assertEquals(Object.values(listener.refused), [0, 0, 0, 0, 0, 0]);
 });
 
-test("listenTcp() shares a port with --unstable-net, and without it says so and lives", {
+test("listenTcp() shares a port, with --unstable-net by Deno and without it by a socket of its own", {
   ...OTHER_PROGRAM,
   linux: true,
 }, async () => {
@@ -519,14 +511,11 @@ test("listenTcp() shares a port with --unstable-net, and without it says so and 
       console.log(one.addr.port === two.addr.port);
       one.close(); two.close();
     } catch (error) { say(error); }`;
-  const flagged = await runWith(["--allow-net", "--unstable-net"], code);
-  assertEquals(flagged, { code: 0, output: "true" });
+  assertEquals(await runWith(["--allow-net", "--unstable-net"], code), { code: 0, output: "true" });
+  assertEquals(await runWith(["--allow-net", "--allow-ffi"], code), { code: 0, output: "true" });
   const plain = await runWith(["--allow-net"], code);
   assertEquals(plain.code, 0);
-  assertEquals(
-    plain.output,
-    "NotSupported: Cannot listen on tcp 127.0.0.1:0: reusePort: true needs the --unstable-net flag, run again with it",
-  );
+  assertStringIncludes(plain.output, "NotCapable: Cannot listen on tcp 127.0.0.1:0: Requires ffi access");
 });
 
 test("listenTcp() without --allow-net says what Deno says", OTHER_PROGRAM, async () => {

@@ -340,7 +340,8 @@ test(
     await Deno.remove(folder, { recursive: true });
     using listener = Deno.listenTls({ ...here, key, cert });
     const accepting = listener.accept();
-    using plain = await connectTcp({ hostname: "localhost", port: listener.addr.port, dscp: 8 });
+    using plain = await connectTcp({ hostname: "localhost", port: listener.addr.port });
+    tuneTcp(plain, { dscp: 8 });
     using client = await Deno.startTls(plain, { hostname: "localhost", caCerts: [cert] });
     using conn = await accepting;
     await Promise.all([client.handshake(), conn.handshake()]);

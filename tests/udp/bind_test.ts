@@ -28,18 +28,19 @@ import { bindUdp, type BindUdpOptions, type DatagramField } from "../../udp/mod.
 import { NAMESPACES, withPair } from "../multicast/namespace.ts";
 import { test } from "../needs.ts";
 import { until } from "../time.ts";
+import { both } from "./engines.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
 const LOCAL = "127.0.0.1";
 const IPV6 = { read: true, files: ["/proc/net/if_inet6"] };
 
-test("bindUdp() without options binds any port of 0.0.0.0", {}, () => {
+both("bindUdp() without options binds any port of 0.0.0.0", {}, () => {
   using socket = bindUdp();
   assertEquals({ ...socket.addr, port: 0 }, { family: "inet", transport: "udp", hostname: "0.0.0.0", port: 0 });
   assert(socket.addr.port > 0);
 });
 
-test("bindUdp() binds the address and port that were asked for, and looks a name up", {}, () => {
+both("bindUdp() binds the address and port that were asked for, and looks a name up", {}, () => {
   using any = bindUdp({ hostname: "localhost" });
   assert(["127.0.0.1", "::1"].includes(any.addr.hostname));
   const { port } = any.addr;
@@ -48,7 +49,7 @@ test("bindUdp() binds the address and port that were asked for, and looks a name
   assertEquals(same.addr, { family: "inet", transport: "udp", hostname: LOCAL, port });
 });
 
-test("bindUdp() binds IPv6", IPV6, () => {
+both("bindUdp() binds IPv6", IPV6, () => {
   using one = bindUdp({ hostname: "::1" });
   assertEquals([one.addr.family, one.addr.hostname], ["inet6", "::1"]);
   using all = bindUdp({ hostname: "::" });
@@ -134,13 +135,13 @@ test("bindUdp({ multicast: { interface } }) takes a name, an index or an address
   );
 });
 
-test("bindUdp({ reuseAddress: true }) lets others that say so too have the address", {}, () => {
+both("bindUdp({ reuseAddress: true }) lets others that say so too have the address", {}, () => {
   using one = bindUdp({ hostname: LOCAL, reuseAddress: true });
   using two = bindUdp({ hostname: LOCAL, port: one.addr.port, reuseAddress: true });
   assertEquals(two.addr, one.addr);
 });
 
-test("bindUdp() on an address in use says how to share it", {}, () => {
+both("bindUdp() on an address in use says how to share it", {}, () => {
   using one = bindUdp({ hostname: LOCAL });
   const error = assertThrows(() => bindUdp({ hostname: LOCAL, port: one.addr.port, reuseAddress: true }));
   assertInstanceOf(error, Deno.errors.AddrInUse);
@@ -153,7 +154,7 @@ test("bindUdp() on an address in use says how to share it", {}, () => {
   );
 });
 
-test("bindUdp() explains other refusals of the system", { linux: true }, () => {
+both("bindUdp() explains other refusals of the system", { linux: true }, () => {
   const foreign = assertThrows(() => bindUdp({ hostname: "203.0.113.7", port: 9 }));
   assertInstanceOf(foreign, Deno.errors.AddrNotAvailable);
   assert(foreign.message.startsWith("Cannot bind udp 203.0.113.7:9: EADDRNOTAVAIL"), foreign.message);
@@ -230,33 +231,32 @@ test("bindUdp({ multicast: { loopback } }) decides whether members on this machi
   });
 });
 
-test("bindUdp() refuses what is not possible yet, naming it", {}, () => {
+test("bindUdp() without FFI refuses what Deno has nothing for, naming it", { withoutFfi: true, linux: true }, () => {
   const refused = (options: BindUdpOptions<DatagramField>, name: string) => {
-    const error = assertThrows(() => bindUdp({ hostname: LOCAL, ...options }), Deno.errors.NotSupported);
-    assert(error.message.startsWith(`Cannot bind udp ${LOCAL}:0: ${name} is not possible yet`), error.message);
+    const error = assertThrows(() => bindUdp({ hostname: LOCAL, ...options }), Deno.errors.NotCapable);
+    assert(error.message.startsWith(`Cannot bind udp ${LOCAL}:0: ${name}: Requires ffi access`), error.message);
   };
   refused({ reusePort: true }, "reusePort");
   refused({ ipv6Only: true }, "ipv6Only");
   refused({ metadata: ["localAddr"] }, "metadata");
   refused({ gro: true }, "gro");
   refused({ spin: 20 }, "spin");
-  refused({ spin: "adaptive" }, "spin");
   refused({ options: [IP_FREEBIND.to(true)] }, "IP_FREEBIND");
-  refused({ options: [UDP_GRO.to(true)] }, "UDP_GRO");
-  refused({ options: [IPV6_V6ONLY.to(true)] }, "IPV6_V6ONLY");
-  using socket = bindUdp({
-    hostname: LOCAL,
-    reusePort: false,
-    ipv6Only: false,
-    metadata: [],
-    gro: false,
-    spin: 0,
-    options: [],
-  });
-  assert(socket.addr.port > 0);
+  for (const spin of [0, "adaptive"] as const) {
+    using socket = bindUdp({
+      hostname: LOCAL,
+      reusePort: false,
+      ipv6Only: false,
+      metadata: [],
+      gro: false,
+      spin,
+      options: [],
+    });
+    assertEquals(socket.capabilities.engine, "portable");
+  }
 });
 
-test("bindUdp() refuses an option that is given twice", {}, () => {
+both("bindUdp() refuses an option that is given twice", {}, () => {
   const twice = (options: BindUdpOptions, name: string, field: string) => {
     const error = assertThrows(() => bindUdp({ hostname: LOCAL, ...options }), TypeError);
     assertEquals(error.message, `Cannot bind udp ${LOCAL}:0: ${name} is given twice, by ${field} and in options`);
@@ -281,7 +281,7 @@ test("bindUdp() refuses an option that is given twice", {}, () => {
   );
 });
 
-test("bindUdp() refuses values of a wrong kind or out of range", {}, () => {
+both("bindUdp() refuses values of a wrong kind or out of range", {}, () => {
   const wrong = (options: Record<string, unknown>, kind: typeof TypeError | typeof RangeError, words: string) =>
     assertThrows(() => bindUdp({ hostname: LOCAL, ...options } as BindUdpOptions), kind, words);
   for (const port of [-1, 1.5, NaN, 65_536, Infinity]) wrong({ port }, RangeError, "the port is");
@@ -342,7 +342,7 @@ test(
   },
 );
 
-test("bindUdp({ signal }) closes the socket and ends its iteration", {}, async () => {
+both("bindUdp({ signal }) closes the socket and ends its iteration", {}, async () => {
   const controller = new AbortController();
   using socket = bindUdp({ hostname: LOCAL, signal: controller.signal });
   setTimeout(() => controller.abort(), 5);
@@ -351,7 +351,7 @@ test("bindUdp({ signal }) closes the socket and ends its iteration", {}, async (
   assertThrows(() => socket.close(), Deno.errors.BadResource);
 });
 
-test("bindUdp({ signal }) rejects waiting calls, and does not mind a socket that is closed", {}, async () => {
+both("bindUdp({ signal }) rejects waiting calls, and does not mind a socket that is closed", {}, async () => {
   const controller = new AbortController();
   const closed = bindUdp({ hostname: LOCAL, signal: controller.signal });
   closed.close();
@@ -361,7 +361,7 @@ test("bindUdp({ signal }) rejects waiting calls, and does not mind a socket that
   await assertRejects(() => waiting, Deno.errors.BadResource);
 });
 
-test("bindUdp({ signal }) lets go of the signal when the socket is closed", {}, () => {
+both("bindUdp({ signal }) lets go of the signal when the socket is closed", {}, () => {
   const { signal } = new AbortController();
   let listeners = 0;
   const { addEventListener, removeEventListener } = signal;
@@ -379,7 +379,7 @@ test("bindUdp({ signal }) lets go of the signal when the socket is closed", {}, 
   assertEquals(listeners, 0);
 });
 
-test("bindUdp() with an aborted signal opens nothing", {}, () => {
+both("bindUdp() with an aborted signal opens nothing", {}, () => {
   const reason = new Error("no");
   assertStrictEquals(assertThrows(() => bindUdp({ hostname: LOCAL, signal: AbortSignal.abort(reason) })), reason);
 });
@@ -388,8 +388,8 @@ test("bindUdp() without --unstable-net names the flag", OTHER_PROGRAM, async () 
   const output = await runWith(["--allow-net"], `try { udp.bindUdp(); } catch (error) { say(error) }`);
   assertEquals(
     output,
-    "NotSupported: Cannot bind udp 0.0.0.0:0: Deno has no listenDatagram here, run again with the --unstable-net flag, " +
-      'or with "unstable": ["net"] in deno.json',
+    "NotSupported: Cannot bind udp 0.0.0.0:0: Deno has no listenDatagram here, run again with the --allow-ffi flag, " +
+      'or with --unstable-net or "unstable": ["net"] in deno.json',
   );
 });
 
@@ -423,7 +423,8 @@ test("bindUdp() without --allow-net is refused in Deno's words", OTHER_PROGRAM, 
   const code = `try { udp.bindUdp({ hostname: "127.0.0.1", port: 5 }) } catch (error) { say(error) }`;
   const words = 'NotCapable: Requires net access to "127.0.0.1:5", run again with the --allow-net flag';
   assertEquals(await runWith(["--unstable-net"], code), words);
-  assertEquals(await runWith(["--unstable-net", "--allow-ffi", "--deny-net"], code), words);
+  const ours = words.replace("NotCapable:", "NotCapable: Cannot bind udp 127.0.0.1:5:");
+  assertEquals(await runWith(["--allow-ffi", "--deny-net"], code), ours);
 });
 
 test("UDP_GRO.set() is refused on a UdpSocket, whose datagrams it would glue", { ffi: true }, () => {

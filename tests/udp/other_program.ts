@@ -1,4 +1,4 @@
-// Runs a few lines that use udp/ and multicast/ in a program of their own: with fewer flags, or in a network namespace.
+// Runs a few lines that use the library in a program of their own: with fewer flags, or in a network namespace.
 // The namespaces are made by tests/multicast/namespace.ts; the same for tcp/ is tests/tcp/other_program.ts.
 import { assert, assertEquals } from "@std/assert";
 import type { Needs } from "../needs.ts";
@@ -73,9 +73,9 @@ export function runArguments(flags: readonly string[]): string[] {
   return ["run", "--no-prompt", "--no-config", "--no-lock", "--quiet", ...flags, "-"];
 }
 
-/** A script that finds what the rooms export in `udp`, `multicast` and `options`; `say` prints an error. */
+/** A script that finds what the rooms export in `tcp`, `udp`, `multicast`, `socket` and `options`; `say` prints an error. */
 export function script(code: string): string {
-  const rooms = ["udp", "multicast", "options"];
+  const rooms = ["tcp", "udp", "multicast", "socket", "options"];
   return rooms.map((room) =>
     `import * as ${room} from ${JSON.stringify(import.meta.resolve(`../../${room}/mod.ts`))};\n`
   )

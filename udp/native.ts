@@ -1,0 +1,943 @@
+// UDP over sockets of our own: single datagrams, messages with what goes with them, batches, trains; all of the kernel's.
+// Without FFI: portable.ts. How a socket waits: socket/socket.ts. The memory of batches: internal/mmsg.ts.
+import { shown } from "../internal/argument.ts";
+import { ControlReader } from "../internal/cmsg_reader.ts";
+import { constant } from "../internal/constants.ts";
+import { addressOf as kernelAddressOf, REFUSED } from "../internal/descriptor.ts";
+import { type ErrnoName, errnoNumber, failed, failedWith, lastErrno, systemErrorOf } from "../internal/errno.ts";
+import { type LibcIo, libcIo } from "../internal/libc_io.ts";
+import { DATAGRAM_MAX, type ReceivePlan, receivePlan, type Trains } from "../internal/mmsg.ts";
+import { receiveMessage, sendMessage } from "../internal/msghdr.ts";
+import { checkDestination, checkNet, isGranted } from "../internal/permission.ts";
+import { LOOK, nobodyWaits, READABLE, SHORT, turn, WRITABLE } from "../internal/reactor.ts";
+import {
+  encodeAddress,
+  formatIp,
+  type InetAddress,
+  ipOf,
+  isGroup,
+  isMapped,
+  parseIp,
+  readSockaddr,
+  showAddress,
+  SOCKADDR_MAX,
+} from "../internal/sockaddr.ts";
+import { IP_TOS, IPV6_TCLASS, SO_RCVBUF, SO_SNDBUF } from "../options/mod.ts";
+import { toldOfLeft } from "../socket/left.ts";
+import { fdOf, leaveAbove, ready, setLook, type Socket } from "../socket/socket.ts";
+import { Pauses, type WaitOptions } from "../socket/waits.ts";
+import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6 } from "./address.ts";
+import { access, DatagramBatch, type Receiver, type Sender } from "./batch.ts";
+import { controlOf, settingsOf } from "./control.ts";
+import {
+  detached,
+  type Engine,
+  isClosed,
+  isDetached,
+  nameOf,
+  type Part,
+  partOf,
+  type Received,
+  sendRemedies,
+  signalOf,
+  tooLong,
+  whole,
+} from "./engine.ts";
+import { FieldReader, FIELDS, spaceOf } from "./metadata.ts";
+import { joinNativeV4, joinNativeV6 } from "./native_join.ts";
+import { mostSegments } from "./segments.ts";
+import type {
+  Datagram,
+  DatagramField,
+  OutgoingDatagram,
+  UdpAddress,
+  UdpCapabilities,
+  UdpDestination,
+} from "./types.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Family = "inet" | "inet6";
+
+/** What bindUdp asks of the engine. */
+export interface NativeOptions {
+  readonly family: Family;
+  readonly fields: readonly DatagramField[];
+  readonly gro: boolean;
+  /** Microseconds to look before sleeping. */
+  readonly spin: number | "adaptive";
+}
+
+/** Where datagrams go that are received without a buffer; what came is copied out before anything else can be received. */
+const room: Bytes = new Uint8Array(65_536);
+const name: Bytes = new Uint8Array(SOCKADDR_MAX);
+const nameLength = new Uint32Array(1);
+const now = performance.now.bind(performance);
+
+const QUIET = constant("MSG_NOSIGNAL", "linux");
+const TRUNC = constant("MSG_TRUNC", "linux");
+const CONTROL_TRUNC = constant("MSG_CTRUNC", "linux");
+/** An address of family AF_UNSPEC: connecting to it disconnects. */
+const UNSPECIFIED: Bytes = new Uint8Array(16);
+
+/** What the network reports of earlier datagrams (ICMP), by whatever call comes next. A call that fails so took nothing. */
+const REPORTS: readonly ErrnoName[] = [
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EHOSTDOWN",
+  "ENOPROTOOPT",
+  "EOPNOTSUPP",
+  "ENONET",
+  "EPROTO",
+  "EACCES",
+];
+let reports: ReadonlySet<number> | undefined;
+/** How often a call is made again that failed by what may be a report; what comes each time is the call's own. */
+const REPEATS = 8;
+
+/** Refusals of a train that single datagrams may not meet. */
+const NO_TRAINS: readonly ErrnoName[] = ["EINVAL", "EIO", "EOPNOTSUPP", "ENOPROTOOPT"];
+/** Segments that every kernel with trains takes. */
+const OLD_SEGMENTS = 64;
+/** Sending with the queue of the interface full cannot be waited for: it is tried again. */
+const QUEUE_RETRY = 1;
+
+/** The beginnings of messages of wrong arguments; to name the socket takes longer than most calls. */
+const RECEIVING = "Cannot receive on a UDP socket";
+const SENDING = "Cannot send on a UDP socket";
+
+const SINGLE: Trains = Object.freeze({ segments: 1, bytes: 0 });
+
+/** What was received into the room, in memory of its own; this way is quicker than slice(). */
+function copied(byteLength: number): Bytes {
+  return new Uint8Array(room.subarray(0, byteLength));
+}
+
+function isReport(errno: number): boolean {
+  return (reports ??= new Set(REPORTS.map(errnoNumber))).has(errno);
+}
+
+/** A socket of our own. */
+export class NativeEngine implements Engine, Receiver, Sender {
+  readonly socket: Socket<Family>;
+  /** Who has this engine, as those who poll know it. */
+  owner: object | null = null;
+  readonly #io: LibcIo = libcIo("Cannot use a UDP socket");
+  readonly family: Family;
+  readonly fields: readonly DatagramField[];
+  readonly plan: ReceivePlan;
+  /** The port; as of bind, connect and disconnect. */
+  port: number;
+  /** The peer, when connected by this object. */
+  peer: Bytes | null = null;
+  readonly #look: number | undefined;
+  #addr: UdpAddress;
+  /** Trains as far as they go here; null before anybody asked. */
+  #trains: Trains | null = null;
+  /** With `gro`: the train whose datagrams are given one by one, and the next of them. */
+  #train: DatagramBatch | null = null;
+  #next = 0;
+  /** Receives that wait: who comes later waits behind them. */
+  #waiting = 0;
+  #lastWait = Infinity;
+  #pauses: Pauses | null = null;
+  #capabilities: UdpCapabilities | null = null;
+
+  constructor(socket: Socket<Family>, { family, fields, gro, spin }: NativeOptions) {
+    this.socket = socket;
+    this.family = family;
+    this.fields = fields;
+    this.plan = receivePlan(gro, spaceOf(fields));
+    this.#look = spin === "adaptive" ? undefined : spin / 1000;
+    if (this.#look !== undefined) setLook(socket as Socket, this.#look);
+    Object.assign(socket, { [REFUSED]: GLUES });
+    this.#addr = this.#ownAddress();
+    this.port = this.#addr.port;
+  }
+
+  get closed(): boolean {
+    return fdOf(this.socket as Socket) < 0;
+  }
+
+  get left(): boolean {
+    return this.#train !== null && this.#next < this.#train.length;
+  }
+
+  get addr(): UdpAddress {
+    return this.closed ? this.#addr : this.#addr = this.#ownAddress();
+  }
+
+  get remoteAddr(): UdpAddress | null {
+    if (this.closed) return null;
+    const peer = kernelAddressOf(fdOf(this.socket as Socket), "remote");
+    return peer === null ? null : Object.freeze({ ...peer as InetAddress, transport: "udp" });
+  }
+
+  get capabilities(): UdpCapabilities {
+    return this.#capabilities ??= new NativeCapabilities(this);
+  }
+
+  /** Datagrams that one send can be split into; asked of the kernel once. */
+  get maxSegments(): number {
+    return this.#trainsNow().segments;
+  }
+
+  descriptor(): number {
+    return this.#open("use");
+  }
+
+  #ownAddress(): UdpAddress {
+    const own = kernelAddressOf(fdOf(this.socket as Socket), "local") as InetAddress;
+    return Object.freeze({ ...own, transport: "udp" });
+  }
+
+  get connected(): boolean {
+    return this.peer !== null;
+  }
+
+  trafficClass(ipv4: boolean): number {
+    return (ipv4 ? IP_TOS : IPV6_TCLASS).get(this.socket);
+  }
+
+  doing(): string {
+    return `Cannot send on ${this.#name()}`;
+  }
+
+  #trainsNow(): Trains {
+    return this.#trains ??= Object.freeze({ segments: mostSegments(), bytes: DATAGRAM_MAX });
+  }
+
+  #name(): string {
+    return nameOf(this.addr);
+  }
+
+  #open(verb: string): number {
+    const fd = fdOf(this.socket as Socket);
+    if (fd < 0) throw isClosed(`Cannot ${verb} ${this.#name()}`);
+    return fd;
+  }
+
+  require(): void {}
+
+  // ---- Receiving ----
+
+  tryReceive(buffer?: Uint8Array): Received | null {
+    const fd = this.#open("receive on");
+    if (buffer !== undefined) this.#check(buffer);
+    if (this.plan.gro) return this.#fromTrain(fd, buffer);
+    const into = buffer === undefined ? room : buffer;
+    for (;;) {
+      const result = this.#io.recvfrom(fd, into, TRUNC, name, nameLength);
+      if (!failed(result)) {
+        const from = addressIn(name, 0, nameLength[0]!);
+        if (result > into.byteLength) throw this.#doesNotFit(result, into.byteLength, from);
+        return [buffer === undefined ? copied(result) : buffer.subarray(0, result) as Bytes, from];
+      }
+      if (this.#blocked("recvfrom", fd)) return null;
+    }
+  }
+
+  #check(buffer: Uint8Array): void {
+    if (!(buffer instanceof Uint8Array)) {
+      throw new TypeError(
+        `Cannot receive on ${this.#name()}: the buffer is ${shown(buffer)}, it must be a Uint8Array`,
+      );
+    }
+    if (isDetached(buffer)) throw detached(`Cannot receive on ${this.#name()}`);
+  }
+
+  #doesNotFit(length: number, room: number, from: UdpAddress): Error {
+    return tooLong(
+      "recvfrom",
+      `Cannot receive on ${this.#name()}`,
+      `the datagram from ${showAddress(from)} has ${length} bytes, the buffer ${room}`,
+    );
+  }
+
+  /** Whether nothing is there; false when the call is to be made again. Throws what else came. */
+  #blocked(syscall: string, fd: number): boolean {
+    if (failedWith("EAGAIN")) return true;
+    if (failedWith("EINTR")) return false;
+    const errno = lastErrno();
+    // Without a peer nobody knows to which destination a report belongs: the error queue tells, and this goes on.
+    if (isReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
+    throw systemErrorOf(errno, syscall, `Cannot receive on ${this.#name()}`, {
+      ECONNREFUSED: "an earlier datagram was refused: nothing receives there",
+    });
+  }
+
+  receive(buffer?: Uint8Array, options?: WaitOptions): Promise<Received> {
+    // What is there already needs no asynchronous function, which costs as much as a tenth of the call.
+    if (options === undefined && this.#waiting === 0) {
+      try {
+        const got = this.tryReceive(buffer);
+        if (got !== null) return afterTurn(got);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
+    return this.#receiveLater(buffer, options);
+  }
+
+  async #receiveLater(buffer: Uint8Array | undefined, options: WaitOptions | undefined): Promise<Received> {
+    const signal = options === undefined ? undefined : signalOf(options, RECEIVING);
+    let since = 0;
+    // Those who wait are first.
+    let mine = this.#waiting === 0;
+    for (;;) {
+      if (mine) {
+        const got = this.tryReceive(buffer) ??
+          (this.#lastWait <= SHORT ? this.#spinFor(() => this.tryReceive(buffer)) : null);
+        if (got !== null) {
+          const others = turn();
+          if (others !== null) await others;
+          return got;
+        }
+      } else {
+        this.#open("receive on");
+        if (buffer !== undefined) this.#check(buffer);
+      }
+      mine = true;
+      const began = now();
+      this.#waiting++;
+      try {
+        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+      } finally {
+        this.#waiting--;
+      }
+      this.#lastWait = now() - began;
+    }
+  }
+
+  /** Looks at the socket for a while, after a wait that was short: the reactor looks too, but takes a turn for it. */
+  #spinFor<T>(look: () => T | null): T | null {
+    // Where somebody else waits too, it may be for the one who would be kept from running.
+    const time = this.#look === undefined ? LOOK : Math.min(this.#look, LOOK);
+    if (time === 0 || !nobodyWaits()) return null;
+    const since = now();
+    do {
+      const got = look();
+      if (got !== null) {
+        this.#lastWait = now() - since;
+        return got;
+      }
+    } while (now() - since < time);
+    return null;
+  }
+
+  /** The batch with the train at hand and the place of its next datagram, or with the next train; null when there is none. */
+  #fill(fd: number): DatagramBatch | null {
+    const train = this.#train ??= new DatagramBatch({ byteLength: DATAGRAM_MAX });
+    if (this.#next < train.length) return train;
+    for (;;) {
+      const count = access.receive(train, this.#io, fd, this, RECEIVING);
+      this.#next = 0;
+      if (!failed(count)) return train;
+      train.clear();
+      if (this.#blocked("recvmmsg", fd)) return null;
+    }
+  }
+
+  /** One datagram of the train was given. */
+  #given(train: DatagramBatch): void {
+    const first = this.#next++ === 0;
+    if (this.#next === train.length) {
+      if (!first) leaveAbove(this.socket as Socket, false);
+    } else if (first) {
+      leaveAbove(this.socket as Socket, true);
+      if (this.owner !== null) { for (const tell of toldOfLeft) tell(this.owner); }
+    }
+  }
+
+  #fromTrain(fd: number, buffer: Uint8Array | undefined): Received | null {
+    const train = this.#fill(fd);
+    if (train === null) return null;
+    const i = this.#next;
+    const from = train.remoteAddr(i);
+    const data = train.data(i);
+    this.#given(train);
+    if (buffer === undefined) return [data.slice(), from];
+    if (data.byteLength > buffer.byteLength) throw this.#doesNotFit(data.byteLength, buffer.byteLength, from);
+    buffer.set(data);
+    return [buffer.subarray(0, data.byteLength) as Bytes, from];
+  }
+
+  async receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
+    const signal = signalOf(options, RECEIVING);
+    const buffer = options?.buffer;
+    let since = 0;
+    let mine = this.#waiting === 0;
+    for (;;) {
+      const fd = this.#open("receive on");
+      if (buffer !== undefined) this.#check(buffer);
+      const got = mine ? this.#message(fd, buffer) : null;
+      if (got !== null) {
+        const others = turn();
+        if (others !== null) await others;
+        return got;
+      }
+      mine = true;
+      this.#waiting++;
+      try {
+        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+      } finally {
+        this.#waiting--;
+      }
+    }
+  }
+
+  #message(fd: number, buffer: Bytes | undefined): Datagram<DatagramField> | null {
+    if (this.plan.gro) return this.#messageFromTrain(fd, buffer);
+    const { fields, plan, port } = this;
+    const into = buffer ?? room;
+    for (;;) {
+      const raw = receiveMessage(this.#io, fd, [into], true, plan.control, TRUNC);
+      if (raw === null) {
+        if (this.#blocked("recvmsg", fd)) return null;
+        continue;
+      }
+      if (fields.length > 0 && (raw.flags & CONTROL_TRUNC) !== 0) {
+        throw new Error(
+          `${RECEIVING}: the control messages were cut (MSG_CTRUNC), and with them what was asked for at bind`,
+        );
+      }
+      const { byteLength } = raw;
+      const held = Math.min(byteLength, into.byteLength);
+      const data = buffer === undefined ? copied(held) : buffer.subarray(0, held);
+      const from = addressIn(raw.address, 0, raw.address.byteLength);
+      if (fields.length === 0) return datagramOf(data, from, byteLength, fields, () => {});
+      const reader = new FieldReader(new ControlReader(raw.control));
+      reader.turnTo(0, raw.control.byteLength);
+      return datagramOf(data, from, byteLength, fields, (field) => reader.field(field, port));
+    }
+  }
+
+  #messageFromTrain(fd: number, buffer: Bytes | undefined): Datagram<DatagramField> | null {
+    const train = this.#fill(fd);
+    if (train === null) return null;
+    const i = this.#next;
+    const data = train.data(i);
+    const held = buffer === undefined ? data.slice() : buffer.subarray(0, Math.min(data.byteLength, buffer.byteLength));
+    if (buffer !== undefined) held.set(data.subarray(0, held.byteLength));
+    const { fields } = this;
+    const got = datagramOf(held, train.remoteAddr(i), data.byteLength, fields, (field) => train.metadata(i, field));
+    this.#given(train);
+    return got;
+  }
+
+  async receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
+    const signal = signalOf(options, RECEIVING);
+    access.take(batch, RECEIVING);
+    try {
+      for (let since = 0;;) {
+        const count = this.#batch(batch) ||
+          (this.#lastWait <= SHORT ? this.#spinFor(() => this.#batch(batch) || null) ?? 0 : 0);
+        if (count > 0) {
+          const others = turn();
+          if (others !== null) await others;
+          return count;
+        }
+        const began = now();
+        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+        this.#lastWait = now() - began;
+      }
+    } finally {
+      access.give(batch);
+    }
+  }
+
+  tryReceiveBatch(batch: DatagramBatch): number | null {
+    access.take(batch, RECEIVING);
+    try {
+      return this.#batch(batch) || null;
+    } finally {
+      access.give(batch);
+    }
+  }
+
+  /** How many datagrams came; 0 when there are none. */
+  #batch(batch: DatagramBatch): number {
+    const fd = this.#open("receive on");
+    if (this.left) {
+      access.takeOver(batch, this.#train!, this.#next);
+      this.#next = this.#train!.length;
+      leaveAbove(this.socket as Socket, false);
+      return batch.length;
+    }
+    for (;;) {
+      const count = access.receive(batch, this.#io, fd, this, RECEIVING);
+      if (!failed(count)) return batch.length;
+      if (this.#blocked("recvmmsg", fd)) return 0;
+    }
+  }
+
+  // ---- Sending ----
+
+  trySend(data: Uint8Array, remoteAddr?: UdpDestination): number | null {
+    const fd = this.#open("send on");
+    if (!(data instanceof Uint8Array) || data.byteLength === 0) this.#checkData(data);
+    const to = this.#to(fd, remoteAddr);
+    for (let repeats = 0;;) {
+      const result = to === null ? this.#io.send(fd, data, QUIET) : this.#io.sendto(fd, data, QUIET, to);
+      if (!failed(result)) return result;
+      if (failedWith("EAGAIN")) return null;
+      if (failedWith("EINTR")) continue;
+      const errno = lastErrno();
+      // Of an earlier datagram, to somebody else perhaps: this one is none the worse for it.
+      if (to !== null && isReport(errno) && ++repeats < REPEATS) continue;
+      throw this.#sendError(errno, to === null ? "send" : "sendto", data.byteLength, to);
+    }
+  }
+
+  #checkData(data: unknown): void {
+    if (!(data instanceof Uint8Array)) {
+      throw new TypeError(`Cannot send on ${this.#name()}: the data is ${shown(data)}, it must be a Uint8Array`);
+    }
+    if (isDetached(data)) {
+      throw new TypeError(`Cannot send on ${this.#name()}: the buffer of the data was transferred, it must be here`);
+    }
+  }
+
+  /** The destination, allowed; null for the peer. */
+  #to(fd: number, remoteAddr: unknown): Bytes | null {
+    if (remoteAddr === undefined) {
+      // It may have been connected by way of `socket`.
+      if (this.peer !== null || kernelAddressOf(fd, "remote") !== null) return null;
+      throw new TypeError(`Cannot send on ${this.#name()}: the socket has no peer, so remoteAddr must be given`);
+    }
+    if (this.peer !== null) {
+      throw new TypeError(`Cannot send on ${this.#name()}: the socket has a peer, so remoteAddr must be left out`);
+    }
+    const to = encodedDestination(this.family, remoteAddr, this);
+    if (!isGranted(to)) this.#ask(to, true);
+    return to;
+  }
+
+  #ask(to: Bytes, mayAsk: boolean): void {
+    const { hostname, port } = readSockaddr(to, "linux") as InetAddress;
+    checkDestination(to, hostname.replace(/%.*$/, ""), port, `Cannot send from ${this.#name()}`, mayAsk);
+  }
+
+  #sendError(errno: number, syscall: string, byteLength: number, to: Bytes | null): Error {
+    const addr = to === null ? this.remoteAddr : addressIn(to, 0, to.byteLength);
+    const from = this.addr;
+    const doing = `Cannot send from ${nameOf(from)}${addr === null ? "" : ` to ${showAddress(addr)}`}`;
+    const ip = addr === null ? null : parseIp(addr.hostname)!.bytes;
+    const most = ip !== null && ip.length === 16 && !isMapped(ip) ? MOST_IPV6 : MOST_IPV4;
+    if (errno === errnoNumber("EMSGSIZE") && byteLength > most) {
+      return tooLong(syscall, doing, `the datagram has ${byteLength} bytes, it must have at most ${most}`);
+    }
+    return systemErrorOf(errno, syscall, doing, sendRemedies(from, addr));
+  }
+
+  send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
+    if (options === undefined) {
+      try {
+        const sent = this.trySend(data, remoteAddr as UdpDestination);
+        if (sent !== null) return afterTurn(sent);
+      } catch (error) {
+        if (!isFull(error)) return Promise.reject(error);
+      }
+    }
+    return this.#sendLater(data, remoteAddr, options);
+  }
+
+  async #sendLater(
+    data: Uint8Array,
+    remoteAddr: UdpDestination | Deno.Addr | undefined,
+    options: WaitOptions | undefined,
+  ): Promise<number> {
+    const signal = options === undefined ? undefined : signalOf(options, SENDING);
+    for (let since = 0;;) {
+      try {
+        const sent = this.trySend(data, remoteAddr as UdpDestination);
+        if (sent !== null) {
+          const others = turn();
+          if (others !== null) await others;
+          return sent;
+        }
+      } catch (error) {
+        await this.#full(error, signal);
+        continue;
+      }
+      since = await ready(this.socket as Socket, WRITABLE, signal, "send on", since);
+    }
+  }
+
+  /** Pauses when the queue of the interface is full, which no event tells the end of; throws all else. */
+  async #full(error: unknown, signal: AbortSignal | undefined): Promise<void> {
+    if (!isFull(error)) throw error;
+    await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
+  }
+
+  async sendMessage(datagram: OutgoingDatagram, options?: WaitOptions): Promise<number> {
+    const doing = SENDING;
+    const { data, segmentSize, ...settings } = object(datagram, doing);
+    const signal = signalOf(options, doing);
+    if (segmentSize !== undefined) {
+      const bytes = whole(data, doing);
+      const batch = new DatagramBatch({ byteLength: Math.max(bytes.byteLength, 1) });
+      batch.add(bytes, { segmentSize, ...settings });
+      await this.sendBatch(batch, signal && { signal });
+      return bytes.byteLength;
+    }
+    const run = settingsOf(settings, doing);
+    const views = data instanceof Uint8Array ? [data] : data;
+    for (let since = 0;;) {
+      const fd = this.#open("send on");
+      const to = this.#to(fd, settings.remoteAddr);
+      const control = controlOf(run, this, doing);
+      try {
+        const sent = this.#sendNow(fd, views, to, control, doing);
+        if (sent !== null) {
+          const others = turn();
+          if (others !== null) await others;
+          return sent;
+        }
+      } catch (error) {
+        await this.#full(error, signal);
+        continue;
+      }
+      since = await ready(this.socket as Socket, WRITABLE, signal, "send on", since);
+    }
+  }
+
+  #sendNow(
+    fd: number,
+    views: readonly Uint8Array[],
+    to: Bytes | null,
+    control: Bytes | null,
+    doing: string,
+  ): number | null {
+    for (let repeats = 0;;) {
+      let result: number;
+      try {
+        result = sendMessage(this.#io, fd, views, to, control, QUIET);
+      } catch (error) {
+        throw error instanceof TypeError ? new TypeError(`${doing}: ${error.message}`, { cause: error }) : error;
+      }
+      if (!failed(result)) return result;
+      if (failedWith("EAGAIN")) return null;
+      if (failedWith("EINTR")) continue;
+      const errno = lastErrno();
+      if (to !== null && isReport(errno) && ++repeats < REPEATS) continue;
+      throw this.#sendError(errno, "sendmsg", views.reduce((sum, { byteLength }) => sum + byteLength, 0), to);
+    }
+  }
+
+  async reply(to: Datagram<"localAddr">, data: Uint8Array): Promise<number> {
+    const { localAddr, remoteAddr, interfaceIndex } = to as Partial<Datagram<"localAddr" | "interfaceIndex">>;
+    if (localAddr === undefined) {
+      throw new TypeError(
+        `${SENDING}: the datagram to answer has no localAddr, it must be asked for in bindUdp by metadata: ["localAddr"]`,
+      );
+    }
+    const message: OutgoingDatagram = {
+      data,
+      ...(this.peer !== null || remoteAddr === undefined ? {} : { remoteAddr }),
+      ...(interfaceIndex !== undefined && interfaceIndex > 0 ? { interfaceIndex } : {}),
+    };
+    const ip = parseIp(localAddr.hostname);
+    const plain = ip === null ? null : isMapped(ip.bytes) ? ip.bytes.subarray(12) : ip.bytes;
+    // Nothing may come from a group or from everyone: the kernel takes the address of the interface instead.
+    if (plain === null || isGroup(plain) || plain.every((byte) => byte === 255)) return await this.sendMessage(message);
+    try {
+      return await this.sendMessage({ ...message, localAddr });
+    } catch (error) {
+      // The broadcast address of a network looks like any other.
+      if (!["EINVAL", "ENETUNREACH", "EADDRNOTAVAIL"].includes(String((error as { code?: unknown }).code))) throw error;
+      return await this.sendMessage(message);
+    }
+  }
+
+  async sendBatch(
+    batch: DatagramBatch | readonly OutgoingDatagram[],
+    options?: WaitOptions & Part,
+  ): Promise<number> {
+    if (Array.isArray(batch)) return await this.#sendAll(batch, options);
+    const one = batch as DatagramBatch;
+    const signal = signalOf(options, SENDING);
+    access.take(one, SENDING);
+    let at = 0;
+    let begin = 0;
+    try {
+      const { start, end } = partOf(options, one.length, SENDING);
+      at = begin = start;
+      access.sent(one, 0);
+      this.#allow(one, start, end);
+      for (let since = 0; at < end;) {
+        const before = at;
+        const blocked = this.#push(one, at, end, (position) => {
+          at = position;
+          access.sent(one, position - start);
+        });
+        if (at === end) break;
+        if (at > before) since = 0;
+        if (blocked === "full") await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
+        else since = await ready(this.socket as Socket, WRITABLE, signal, "send on", since);
+        signal?.throwIfAborted();
+      }
+      const others = turn();
+      if (others !== null) await others;
+      return at - start;
+    } catch (error) {
+      throw error instanceof Error ? Object.assign(error, { sent: at - begin }) : error;
+    } finally {
+      access.give(one);
+    }
+  }
+
+  async #sendAll(
+    datagrams: readonly OutgoingDatagram[],
+    options: (WaitOptions & Part) | undefined,
+  ): Promise<number> {
+    const { start, end } = partOf(options, datagrams.length, SENDING);
+    let sent = 0;
+    let batch: DatagramBatch | null = null;
+    try {
+      for (let i = start; i < end;) {
+        batch ??= new DatagramBatch();
+        batch.clear();
+        for (; i < end; i++) {
+          const { data, ...settings } = datagrams[i]!;
+          if (batch.add(whole(data, SENDING), settings)) continue;
+          if (batch.length > 0) break;
+          throw new RangeError(`${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB`);
+        }
+        await this.sendBatch(batch, options?.signal && { signal: options.signal });
+        sent += batch.length;
+      }
+      return sent;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      throw Object.assign(error, { sent: sent + ((error as { sent?: number }).sent ?? 0) });
+    }
+  }
+
+  trySendBatch(batch: DatagramBatch, options?: Part): number | null {
+    access.take(batch, SENDING);
+    let sent = 0;
+    try {
+      const { start, end } = partOf(options, batch.length, SENDING);
+      access.sent(batch, 0);
+      if (start === end) return 0;
+      this.#allow(batch, start, end);
+      this.#push(batch, start, end, (position) => access.sent(batch, sent = position - start));
+      return sent === 0 ? null : sent;
+    } catch (error) {
+      throw error instanceof Error ? Object.assign(error, { sent }) : error;
+    } finally {
+      access.give(batch);
+    }
+  }
+
+  /** Checks that each destination may be sent to; nobody is asked in the midst of a batch. */
+  #allow(batch: DatagramBatch, start: number, end: number): void {
+    this.#open("send on");
+    if (this.peer !== null) return;
+    for (const to of access.destinations(batch, start, end)) {
+      if (to === null) {
+        throw new TypeError(`${SENDING}: the socket has no peer, so each datagram must have a remoteAddr`);
+      }
+      if (!isGranted(to)) this.#ask(to, false);
+    }
+  }
+
+  /**
+   * Sends as much as goes out now, and tells how far it came whenever the kernel took some. A train that is refused goes
+   * out as single datagrams; when those are taken, trains are shorter from then on, or are no more.
+   *
+   * @returns Why it ended before the end: no room in the socket, or none in the queue of the interface.
+   */
+  #push(
+    batch: DatagramBatch,
+    start: number,
+    end: number,
+    came: (position: number) => void,
+  ): "blocked" | "full" | null {
+    let at = start;
+    /** What trains are tried with, after a refusal. */
+    let trial: Trains | null = null;
+    while (at < end) {
+      const trains: Trains = trial ?? this.#trainsNow();
+      access.layOut(batch, at, end, this, trains, SENDING);
+      const laid = access.laid(batch);
+      for (let message = 0, repeats = 0; message < laid;) {
+        const fd = this.#open("send on");
+        const taken = access.send(batch, this.#io, fd, message);
+        if (!failed(taken)) {
+          repeats = 0;
+          message += taken;
+          came(at = access.first(batch, message));
+          if (trial !== null) {
+            this.#trains = trial;
+            trial = null;
+          }
+          continue;
+        }
+        if (failedWith("EINTR")) continue;
+        if (failedWith("EAGAIN")) return "blocked";
+        if (failedWith("ENOBUFS")) return "full";
+        const errno = lastErrno();
+        // A report of an earlier datagram: nothing is skipped for it.
+        if (++repeats < (isReport(errno) ? REPEATS : 2)) continue;
+        const count = access.first(batch, message + 1) - access.first(batch, message);
+        const less: Trains | null = count > 1 ? fewer(trains, count, batch.byteLength(at), errno) : null;
+        if (less === null) throw this.#batchError(batch, at, errno);
+        trial = less;
+        break;
+      }
+    }
+    return null;
+  }
+
+  #batchError(batch: DatagramBatch, at: number, errno: number): Error {
+    const to = this.peer !== null ? null : [...access.destinations(batch, at, at + 1)][0] ?? null;
+    const error = this.#sendError(errno, "sendmmsg", batch.byteLength(at), to);
+    error.message = `${error.message} (datagram ${at} of the batch)`;
+    return error;
+  }
+
+  // ---- Peers and groups ----
+
+  connect(remoteAddr: UdpDestination): void {
+    const fd = this.#open("connect");
+    const doing = `Cannot connect ${this.#name()}`;
+    const to = encodedDestination(this.family, remoteAddr, { doing: () => doing });
+    const { hostname, port } = readSockaddr(to, "linux") as InetAddress;
+    checkNet(unmapped(to) ?? hostname, port, doing);
+    this.connectTo(fd, to, `${doing} to ${showAddress(addressIn(to, 0, to.byteLength))}`);
+  }
+
+  /** Connects to an address that is allowed. */
+  connectTo(fd: number, to: Bytes, doing: string): void {
+    if (failed(this.#io.connect(fd, to))) {
+      throw systemErrorOf(lastErrno(), "connect", doing, sendRemedies(this.addr, addressIn(to, 0, to.byteLength)));
+    }
+    this.#moved(to);
+  }
+
+  disconnect(): void {
+    const fd = this.#open("disconnect");
+    const before = this.addr;
+    const doing = `Cannot disconnect ${nameOf(before)}`;
+    if (failed(this.#io.connect(fd, UNSPECIFIED))) throw systemErrorOf(lastErrno(), "connect", doing);
+    const after = this.#ownAddress();
+    if (after.port === 0) {
+      // A port of the kernel's choice goes with the peer: it is taken again.
+      const own = encodeAddress(this.family, { hostname: after.hostname, port: before.port }, doing, "linux");
+      if (failed(this.#io.bind(fd, own))) throw systemErrorOf(lastErrno(), "bind", doing);
+    }
+    this.#moved(null);
+  }
+
+  #moved(peer: Bytes | null): void {
+    this.peer = peer;
+    this.port = this.addr.port;
+  }
+
+  async joinMulticastV4(address: string, networkInterface: string): Promise<Deno.MulticastV4Membership> {
+    if (this.closed) throw isClosed(`Cannot join group ${shown(address)}`);
+    return await joinNativeV4(this.socket, address, networkInterface);
+  }
+
+  async joinMulticastV6(address: string, networkInterface: number): Promise<Deno.MulticastV6Membership> {
+    if (this.closed) throw isClosed(`Cannot join group ${shown(address)}`);
+    return await joinNativeV6(this.socket, address, networkInterface);
+  }
+
+  reported(error: unknown): boolean {
+    const { errno } = error as { errno?: unknown };
+    return typeof errno === "number" && isReport(errno);
+  }
+
+  ref(): void {
+    this.#pauses?.ref(true);
+    this.socket.ref();
+  }
+
+  unref(): void {
+    this.#pauses?.ref(false);
+    this.socket.unref();
+  }
+
+  close(): void {
+    // What it was, for those who ask later.
+    this.#addr = this.addr;
+    this.#train = null;
+    this.socket.close();
+  }
+}
+
+/** Setting it by hand would break the socket. */
+export const GLUES: Readonly<Record<string, string>> = {
+  UDP_GRO: "it would glue datagrams together; ask for `gro` in bindUdp",
+};
+
+/** What to try after the kernel refused a train; null when trains are not to blame. */
+function fewer(trains: Trains, count: number, size: number, errno: number): Trains | null {
+  // Larger than the path takes in one piece: single ones are split on their way, where that is allowed.
+  if (errno === errnoNumber("EMSGSIZE")) return { ...trains, bytes: size - 1 };
+  if (!NO_TRAINS.some((name) => errnoNumber(name) === errno)) return null;
+  return count > OLD_SEGMENTS ? { ...trains, segments: OLD_SEGMENTS } : SINGLE;
+}
+
+/** The IPv4 address in an address of IPv6, which permissions ask for. */
+function unmapped(address: Bytes): string | null {
+  const ip = ipOf(address, "linux")!;
+  return isMapped(ip) ? formatIp(ip.subarray(12)) : null;
+}
+
+function object(datagram: OutgoingDatagram, doing: string): OutgoingDatagram {
+  if (typeof datagram === "object" && datagram !== null) return datagram;
+  throw new TypeError(`${doing}: the datagram is ${shown(datagram)}, it must be an object with data`);
+}
+
+/** Whether the queue of an interface is full. */
+function isFull(error: unknown): boolean {
+  return (error as { code?: unknown }).code === "ENOBUFS";
+}
+
+/** What a call has got without waiting, once others had their turn. */
+function afterTurn<T>(got: T): Promise<T> {
+  const others = turn();
+  return others === null ? Promise.resolve(got) : others.then(() => got);
+}
+
+function datagramOf(
+  data: Bytes,
+  remoteAddr: UdpAddress,
+  byteLength: number,
+  fields: readonly DatagramField[],
+  read: (field: DatagramField) => unknown,
+): Datagram<DatagramField> {
+  const datagram: Record<string, unknown> = { data, remoteAddr, byteLength, truncated: byteLength > data.byteLength };
+  for (const field of fields) datagram[field] = read(field);
+  return datagram as unknown as Datagram<DatagramField>;
+}
+
+/** What the kernel has, asked anew each time. */
+class NativeCapabilities implements UdpCapabilities {
+  readonly engine = "native";
+  readonly batch = 1024;
+  readonly gro: boolean;
+  readonly metadata: readonly DatagramField[] = FIELDS;
+  readonly #engine: NativeEngine;
+
+  constructor(engine: NativeEngine) {
+    this.#engine = engine;
+    this.gro = engine.plan.gro;
+  }
+
+  get maxSegments(): number {
+    return this.#engine.maxSegments;
+  }
+
+  get receiveBufferSize(): number {
+    return SO_RCVBUF.get(this.#engine.socket);
+  }
+
+  get sendBufferSize(): number {
+    return SO_SNDBUF.get(this.#engine.socket);
+  }
+}
