@@ -1,11 +1,13 @@
 // What the benchmarks share: interleaved rounds, medians, spreads, and tables that say which limits are reached.
 // What is measured stands in a file for each question (options.ts, ...); mod.ts runs them and writes the README.
 
-/** One line of a table. Every array has a figure for each round. */
+/** One line of a table. Every array has a figure for each round; one without any was not measured. */
 export interface Row {
   readonly what: string;
   readonly values: readonly number[];
   readonly unit: string;
+  /** Nanoseconds of processor time that the measured process took for each. */
+  readonly cpu?: readonly number[];
   /** What it is compared with, measured in the same rounds. */
   readonly peer?: { readonly name: string; readonly values: readonly number[] };
   readonly limit?: Limit;
@@ -14,10 +16,24 @@ export interface Row {
 /** What must be reached: by the median of the figures, or of their ratios to the peer's in the same round. */
 export type Limit = { readonly atMost: number } | { readonly ratioAtLeast: number } | { readonly ratioAtMost: number };
 
-/** The answer to one question. */
+/** The answer to one question, or a part of it. */
 export interface Table {
   readonly title: string;
   readonly rows: readonly Row[];
+}
+
+/** Medians that the README and its picture show side by side. */
+export interface Summary {
+  readonly what: string;
+  readonly unit: string;
+  /** By whose they are; null when not measured. */
+  readonly of: Readonly<Record<string, number | null>>;
+}
+
+/** The answer to one question, in several tables. */
+export interface Answer {
+  readonly tables: readonly Table[];
+  readonly summary: readonly Summary[];
 }
 
 /** Lines of a text that comes in pieces. */
@@ -34,8 +50,8 @@ class TextLineStream extends TransformStream<string, string> {
   }
 }
 
-/** A measurement: something is done, and a figure comes back. */
-export type Measure = () => number | Promise<number>;
+/** A measurement: something is done, and what was seen comes back: a figure, or several. */
+export type Measure<T = number> = () => T | Promise<T>;
 
 const ROUNDS = 5;
 
@@ -43,25 +59,34 @@ const ROUNDS = 5;
  * Runs measurements in turn, forwards and backwards, so that whatever else the machine does meets them all alike.
  *
  * @param contestants The measurements by name.
- * @param slices How often each is run in a round; the figure of a round is the median.
- * @returns The figures of each, one for a round.
+ * @param slices How often each is run in a round.
+ * @returns What each saw, a list for each round.
  */
+export async function rounds<K extends string, T>(
+  contestants: Readonly<Record<K, Measure<T>>>,
+  slices = 1,
+): Promise<Record<K, T[][]>> {
+  const names = Object.keys(contestants) as K[];
+  const result = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, T[][]>;
+  for (let round = 0, turn = 0; round < ROUNDS; round++) {
+    for (const name of names) result[name].push([]);
+    for (let slice = 0; slice < slices; slice++, turn++) {
+      for (const name of turn % 2 === 0 ? names : names.toReversed()) {
+        result[name][round]!.push(await contestants[name]());
+      }
+    }
+  }
+  return result;
+}
+
+/** As {@linkcode rounds}, of measurements that give a figure: that of a round is the median. */
 export async function interleaved<K extends string>(
   contestants: Readonly<Record<K, Measure>>,
   slices: number,
 ): Promise<Record<K, number[]>> {
-  const names = Object.keys(contestants) as K[];
-  const result = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, number[]>;
-  for (let round = 0; round < ROUNDS; round++) {
-    const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, number[]>;
-    for (let slice = 0; slice < slices; slice++) {
-      for (const name of slice % 2 === 0 ? names : names.toReversed()) {
-        figures[name].push(await contestants[name]());
-      }
-    }
-    for (const name of names) result[name].push(median(figures[name]));
-  }
-  return result;
+  const seen = await rounds<K, number>(contestants, slices);
+  const names = Object.keys(seen) as K[];
+  return Object.fromEntries(names.map((name) => [name, seen[name].map(median)])) as Record<K, number[]>;
 }
 
 /** The middle figure. */
@@ -76,23 +101,48 @@ export function microseconds(start: number, count: number): number {
   return (performance.now() - start) * 1000 / count;
 }
 
-/** A C program of peers/ that runs. */
+/** A program of peers/ that runs. */
 export interface Peer {
   /** The next line that it prints, as numbers. */
   numbers(): Promise<number[]>;
   /** Ends its input, and waits for it. */
   stop(): Promise<void>;
+  /** Ends it. */
+  end(): Promise<void>;
+}
+
+const built = new Map<string, Promise<string>>();
+
+/** Compiles a C program of peers/, once; gives its path. */
+export function compiled(program: string): Promise<string> {
+  let path = built.get(program);
+  if (path === undefined) built.set(program, path = compile(program));
+  return path;
+}
+
+async function compile(program: string): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  const source = new URL(`peers/${program}.c`, import.meta.url).pathname;
+  const path = `${folder}/${program}`;
+  const { success, stderr } = await new Deno.Command("gcc", { args: ["-O2", "-pthread", "-o", path, source] }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return path;
 }
 
 /** Compiles a C program of peers/ and starts it. */
 export async function peer(program: string, ...args: (string | number)[]): Promise<Peer> {
-  const folder = await Deno.makeTempDir();
-  const source = new URL(`peers/${program}.c`, import.meta.url).pathname;
-  const built = await new Deno.Command("gcc", { args: ["-O2", "-pthread", "-o", `${folder}/peer`, source] }).output();
-  if (!built.success) throw new Error(new TextDecoder().decode(built.stderr));
-  const child = new Deno.Command(`${folder}/peer`, { args: args.map(String), stdin: "piped", stdout: "piped" }).spawn();
-  // The program is in memory by now.
-  await Deno.remove(folder, { recursive: true });
+  return start([await compiled(program), ...args]);
+}
+
+/** Starts a program. */
+export function start([program, ...args]: readonly (string | number)[]): Peer {
+  const child = new Deno.Command(String(program), {
+    args: args.map(String),
+    env: { DENO_NO_UPDATE_CHECK: "1" },
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
   return {
     async numbers() {
@@ -106,6 +156,10 @@ export async function peer(program: string, ...args: (string | number)[]): Promi
       await child.stdin.close();
       await lines.cancel();
       await child.status;
+    },
+    async end() {
+      child.kill("SIGKILL");
+      await this.stop();
     },
   };
 }
@@ -126,43 +180,57 @@ export function quantile(sorted: Float64Array, part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!;
 }
 
-/** The table in Markdown. */
+type Column = readonly [heading: string, rule: string, cell: (row: Row) => string];
+
+const COLUMNS: readonly Column[] = [
+  ["What", "---", ({ what }) => what],
+  ["Median", "---:", ({ values }) => values.length === 0 ? "not measured" : shown(median(values))],
+  ["Unit", "---", ({ values, unit }) => values.length === 0 ? "" : unit],
+  ["Spread", "---", ({ values }) => spread(values)],
+  ["CPU, ns", "---:", ({ cpu }) => cpu === undefined || cpu.length === 0 ? "" : shown(median(cpu))],
+  ["Beside", "---", ({ peer }) => peer === undefined ? "" : beside(peer)],
+  ["Ratio", "---:", (row) => ratioOf(row)?.toPrecision(3) ?? ""],
+  ["Limit", "---", ({ limit, ...row }) => limit === undefined ? "" : verdict(limit, row.values, ratioOf(row))],
+];
+
+/** The table in Markdown, with the columns that have something in them. */
 export function markdown({ title, rows }: Table): string {
+  const columns = COLUMNS.filter(([, , cell]) => rows.some((row) => cell(row) !== ""));
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [
     title,
     "",
-    "| What | Median | Unit | Spread | Beside | Ratio | Limit |",
-    "| --- | ---: | --- | --- | --- | ---: | --- |",
-    ...rows.map((row) => `| ${cells(row).join(" | ")} |`),
+    line(columns.map(([heading]) => heading)),
+    line(columns.map(([, rule]) => rule)),
+    ...rows.map((row) => line(columns.map(([, , cell]) => cell(row)))),
   ].join("\n");
 }
 
-function cells({ what, values, unit, peer, limit }: Row): string[] {
-  const measured = median(values);
-  const ratios = peer?.values.map((value, round) => values[round]! / value);
-  const ratio = ratios && median(ratios);
-  return [
-    what,
-    shown(measured),
-    unit,
-    `${shown(Math.min(...values))} to ${shown(Math.max(...values))}`,
-    peer === undefined ? "" : `${peer.name}: ${shown(median(peer.values))}`,
-    ratio === undefined ? "" : ratio.toPrecision(3),
-    limit === undefined ? "" : verdict(limit, measured, ratio),
-  ];
+function spread(values: readonly number[]): string {
+  return values.length < 2 ? "" : `${shown(Math.min(...values))} to ${shown(Math.max(...values))}`;
 }
 
-function verdict(limit: Limit, measured: number, ratio: number | undefined): string {
-  const [words, reached] = "atMost" in limit
-    ? [`at most ${limit.atMost}`, measured <= limit.atMost]
+function beside({ name, values }: NonNullable<Row["peer"]>): string {
+  return `${name}: ${values.length === 0 ? "not measured" : shown(median(values))}`;
+}
+
+/** The median of the ratios of the rounds. */
+function ratioOf({ values, peer }: Row): number | undefined {
+  if (peer === undefined || peer.values.length === 0 || values.length === 0) return undefined;
+  return median(peer.values.map((value, round) => values[round]! / value));
+}
+
+function verdict(limit: Limit, values: readonly number[], ratio: number | undefined): string {
+  const [words, figure, reached] = "atMost" in limit
+    ? [`at most ${limit.atMost}`, values.length === 0 ? undefined : median(values), (is: number) => is <= limit.atMost]
     : "ratioAtMost" in limit
-    ? [`ratio at most ${limit.ratioAtMost}`, ratio !== undefined && ratio <= limit.ratioAtMost]
-    : [`ratio at least ${limit.ratioAtLeast}`, ratio !== undefined && ratio >= limit.ratioAtLeast];
-  return `${words}: ${reached ? "reached" : "missed"}`;
+    ? [`ratio at most ${limit.ratioAtMost}`, ratio, (is: number) => is <= limit.ratioAtMost]
+    : [`ratio at least ${limit.ratioAtLeast}`, ratio, (is: number) => is >= limit.ratioAtLeast];
+  return `${words}: ${figure === undefined ? "not measured" : reached(figure) ? "reached" : "missed"}`;
 }
 
 /** Three digits that mean something. */
-function shown(value: number): string {
+export function shown(value: number): string {
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
 }
 

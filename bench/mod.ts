@@ -1,14 +1,9 @@
-// Runs the benchmarks, prints their tables and writes them into the README: deno task bench.
+// Runs the benchmarks, prints their tables and writes RESULTS.md, udp.svg and the table of the README: deno task bench.
 // What is measured stands in a file for each question beside this one; rounds and tables in harness.ts.
 import { parseArgs } from "@std/cli/parse-args";
-import { formatted, markdown, type Table } from "./harness.ts";
-
-const HELP = `Runs the benchmarks and writes their tables into README.md.
-
-  --only NAME   runs one: options, descriptor, list, tcp_connect, tcp_accept, socket, reactor,
-                capture or import; the README stays as it is
-  --dry-run     runs all, the README stays as it is
-  --help        prints this`;
+import { SHOWN, versions } from "./contestants.ts";
+import { type Answer, formatted, markdown, shown, type Summary, type Table } from "./harness.ts";
+import { picture } from "./picture.ts";
 
 const QUESTIONS = [
   "options",
@@ -19,39 +14,78 @@ const QUESTIONS = [
   "socket",
   "reactor",
   "capture",
+  "udp_send",
+  "udp_receive",
+  "udp_round_trip",
+  "udp_memory",
   "import",
 ];
+const HELP = `Runs the benchmarks and writes bench/RESULTS.md, bench/udp.svg and the table of README.md.
+
+  --only NAME   runs one, and writes nothing: ${QUESTIONS.join(", ")}
+  --dry-run     runs all, and writes nothing
+  --help        prints this`;
+
 const README = new URL("../README.md", import.meta.url);
+const RESULTS = new URL("RESULTS.md", import.meta.url);
+const PICTURE = new URL("udp.svg", import.meta.url);
 const BEGIN = "<!-- bench: begin, written by deno task bench -->";
 const END = "<!-- bench: end -->";
 
 /** Answers a question in a process of its own, where nothing was warmed or burdened by another. */
-async function answer(question: string): Promise<Table> {
+async function answer(question: string): Promise<Answer> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--v8-flags=--expose-gc", new URL(`${question}.ts`, import.meta.url).href],
     stderr: "inherit",
   }).output();
   if (!success) throw new Error(`bench/${question}.ts failed`);
-  return JSON.parse(new TextDecoder().decode(stdout));
+  const answer: Answer | Table = JSON.parse(new TextDecoder().decode(stdout));
+  return "tables" in answer ? answer : { tables: [answer], summary: [] };
 }
 
-/** The kind of machine and the date. */
+/** The kind of machine, the date, and what runs beside. */
 async function machine(): Promise<string> {
   const cpus = await Deno.readTextFile("/proc/cpuinfo");
-  const model = /^model name\s*: (.*)$/m.exec(cpus)?.[1] ?? Deno.build.arch;
+  const model = /^model name\s*: (.*)$/m.exec(cpus)?.[1] ?? "an unknown processor";
   return `${new Date().toISOString().slice(0, 10)}: Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}, ` +
-    `${navigator.hardwareConcurrency} cores of ${model}`;
+    `${navigator.hardwareConcurrency} cores of ${model}; beside ${await versions()}`;
 }
 
-async function write(tables: readonly string[], where: string): Promise<void> {
+async function write(tables: readonly string[], summary: readonly Summary[], where: string): Promise<void> {
+  const results = [
+    "# Results",
+    `Measured with \`deno task bench\` on ${where}.`,
+    "Five interleaved rounds: their median, the lowest and the highest; a ratio is the median of the ratios to what was " +
+    "measured beside it in the same round. CPU is the processor time of the measured process, in the kernel too, for one " +
+    "datagram or call. All traffic is over the loopback interface.",
+    ...tables,
+  ];
+  await Deno.writeTextFile(RESULTS, `${await formatted(results.join("\n\n"))}\n`);
+  await Deno.writeTextFile(PICTURE, picture(summary, SHOWN, "berkeley"));
   const [head, rest] = (await Deno.readTextFile(README)).split(BEGIN);
   const tail = rest?.split(END)[1];
   if (head === undefined || tail === undefined) throw new Error(`README.md lacks the line ${BEGIN} or ${END}`);
-  const how =
-    `Measured with \`deno task bench\` on ${where}. Five interleaved rounds: their median, the lowest and the ` +
-    "highest; a ratio is the median of the ratios to what was measured beside it in the same round.";
-  const text = await formatted([how, ...tables].join("\n\n"));
-  await Deno.writeTextFile(README, `${head}${BEGIN}\n\n${text}\n\n${END}${tail}`);
+  const short = [
+    "![UDP datagrams a second, this library beside others](bench/udp.svg)",
+    `UDP over loopback, datagrams of 64 bytes, medians of \`deno task bench\` on ${where}.`,
+    besides(summary),
+    "Everything that was measured, with spreads, processor time and what must be reached: " +
+    "[bench/RESULTS.md](bench/RESULTS.md).",
+  ];
+  await Deno.writeTextFile(README, `${head}${BEGIN}\n\n${await formatted(short.join("\n\n"))}\n\n${END}${tail}`);
+}
+
+/** A line for each summary, and a column for each of those in it. */
+function besides(summaries: readonly Summary[]): string {
+  const whos = Object.keys(SHOWN) as (keyof typeof SHOWN)[];
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const figure = (value: number | null | undefined) =>
+    value === null || value === undefined ? "not measured" : shown(value);
+  return [
+    line(["UDP", "Unit", ...whos.map((who) => SHOWN[who])]),
+    line(["---", "---", ...whos.map(() => "---:")]),
+    ...summaries.map(({ what, unit, of }) => line([what, unit, ...whos.map((who) => figure(of[who]))])),
+  ].join("\n");
 }
 
 async function main(): Promise<void> {
@@ -71,12 +105,16 @@ async function main(): Promise<void> {
   const where = await machine();
   console.log(where);
   const tables: string[] = [];
+  const summary: Summary[] = [];
   for (const question of flags.only === undefined ? QUESTIONS : [flags.only as string]) {
-    const table = markdown(await answer(question));
-    console.log(`\n${await formatted(table)}`);
-    tables.push(table);
+    const found = await answer(question);
+    for (const table of found.tables.map(markdown)) {
+      console.log(`\n${await formatted(table)}`);
+      tables.push(table);
+    }
+    summary.push(...found.summary);
   }
-  if (flags.only === undefined && !flags["dry-run"]) await write(tables, where);
+  if (flags.only === undefined && !flags["dry-run"]) await write(tables, summary, where);
 }
 
 await main();

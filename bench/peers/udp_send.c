@@ -1,51 +1,46 @@
 /* Sends UDP datagrams over loopback as fast as it can, for as long as it is told:
-   udp_send single|mmsg|gso PORT BYTES SEGMENTS SECONDS. Prints how many went out, and the microseconds of CPU they took. */
+   udp_send single|mmsg|gso PORT BYTES MANY SECONDS [DESTINATIONS]; MANY datagrams go out in a call of sendmmsg or in a
+   train, in turn to so many addresses from 127.0.0.1 on. Prints count, seconds, microseconds of processor time. */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "measure.h"
 #include <netinet/udp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
 
-#define MOST 128
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec + time.tv_nsec / 1e9;
-}
+#define MOST 1024
+/* Calls between two looks at the clock, and the most destinations of single datagrams. */
+#define ROUND 64
 
 int main(int argc, char **argv) {
-  if (argc != 6) return 2;
-  int fd = socket(AF_INET, SOCK_DGRAM, 0), bytes = atoi(argv[3]), segments = atoi(argv[4]);
-  struct sockaddr_in to = {
-      .sin_family = AF_INET, .sin_port = htons(atoi(argv[2])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  if (segments < 1 || segments > MOST || connect(fd, (struct sockaddr *)&to, sizeof to)) return 1;
-  int gso = !strcmp(argv[1], "gso"), many = !strcmp(argv[1], "mmsg");
-  char *data = calloc(segments, bytes);
+  if (argc < 6) return 2;
+  int fd = socket(AF_INET, SOCK_DGRAM, 0), bytes = atoi(argv[3]), many = atoi(argv[4]);
+  int gso = !strcmp(argv[1], "gso"), mmsg = !strcmp(argv[1], "mmsg");
+  int destinations = argc > 6 ? atoi(argv[6]) : 1;
+  if (many < 1 || many > MOST || destinations < 1 || destinations > MOST) return 2;
+  char *data = calloc(many, bytes);
   struct mmsghdr messages[MOST] = {0};
   struct iovec vectors[MOST];
-  for (int i = 0; i < segments; i++) {
-    vectors[i] = (struct iovec){data + i * bytes, bytes};
+  struct sockaddr_in to[MOST];
+  for (int i = 0; i < MOST; i++) to[i] = loopback(atoi(argv[2]), i % destinations);
+  for (int i = 0; i < many; i++) {
+    vectors[i] = (struct iovec){data + (long)i * bytes, bytes};
     messages[i].msg_hdr.msg_iov = &vectors[i];
     messages[i].msg_hdr.msg_iovlen = 1;
+    messages[i].msg_hdr.msg_name = &to[i];
+    messages[i].msg_hdr.msg_namelen = sizeof to[i];
   }
   if (gso && setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &bytes, sizeof bytes)) return 1;
-  long sent = 0;
-  for (double end = now() + atof(argv[5]); now() < end;)
-    for (int round = 0; round < 64; round++) {
-      if (gso) sent += send(fd, data, segments * bytes, 0) > 0 ? segments : 0;
-      else if (many) {
-        int n = sendmmsg(fd, messages, segments, 0);
+  long sent = 0, used = cpu();
+  double began = now();
+  for (double end = began + atof(argv[5]); now() < end;)
+    for (int i = 0; i < ROUND; i++) {
+      struct sockaddr *one = (struct sockaddr *)&to[i];
+      if (gso) sent += sendto(fd, data, (long)many * bytes, 0, one, sizeof to[i]) > 0 ? many : 0;
+      else if (mmsg) {
+        int n = sendmmsg(fd, messages, many, 0);
         sent += n > 0 ? n : 0;
-      } else sent += send(fd, data, bytes, 0) >= 0;
+      } else sent += sendto(fd, data, bytes, 0, one, sizeof to[i]) >= 0;
     }
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  printf("%ld %ld\n", sent,
-         (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000L + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  tell(sent, began, used);
   return 0;
 }

@@ -162,12 +162,7 @@ export async function withNobody(body: (by: readonly string[]) => Promise<void>)
   const { npmCache } = JSON.parse(new TextDecoder().decode(stdout)) as { npmCache: string };
   const folder = await Deno.makeTempDir();
   try {
-    for await (const { name: registry } of Deno.readDir(npmCache)) {
-      const to = `${folder}/npm/${registry}`;
-      await Deno.mkdir(to, { recursive: true });
-      // Where a registry has no such package, there is nothing to copy.
-      await new Deno.Command("cp", { args: ["-r", `${npmCache}/${registry}/deno-std`, to], stderr: "null" }).output();
-    }
+    await new Deno.Command("cp", { args: ["-r", npmCache, `${folder}/npm`] }).output();
     await new Deno.Command("chmod", { args: ["-R", "a+rwX", folder] }).output();
     await body([...AS_NOBODY, "env", `DENO_DIR=${folder}`]);
   } finally {

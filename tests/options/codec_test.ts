@@ -290,12 +290,19 @@ test("packetInfo6 refuses an address on Linux alone, which does nothing with it"
 });
 
 test("filterProgram is struct sock_fprog, with the address of its instructions", RAW, () => {
-  const program = [{ code: 0x15, jt: 1, jf: 2, k: 0x0800 }, { code: 6, jt: 0, jf: 0, k: 0xffffffff }];
+  const program = [
+    { code: 0x15, jt: 1, jf: 0, k: 0x0800 },
+    { code: 6, jt: 0, jf: 0, k: 2 },
+    { code: 6, jt: 0, jf: 0, k: 0xffffffff },
+  ];
   const encoded = codecsOf("linux").filterProgram.encode(program);
   assertEquals(encoded.byteLength, 16);
-  assertEquals(encoded.slice(0, 8), bytes(2, 0, zeros(6)));
+  assertEquals(encoded.slice(0, 8), bytes(3, 0, zeros(6)));
   const address = new DataView(encoded.buffer).getBigUint64(8, true);
-  assertEquals(peek(address, 16), bytes(0x15, 0, 1, 2, 0, 8, 0, 0, 6, 0, 0, 0, 255, 255, 255, 255));
+  assertEquals(
+    peek(address, 24),
+    bytes(0x15, 0, 1, 0, 0, 8, 0, 0, 6, 0, 0, 0, 2, 0, 0, 0, 6, 0, 0, 0, 255, 255, 255, 255),
+  );
 });
 
 Deno.test("ints of one byte are read as what they are, longer answers by their first four bytes", () => {
