@@ -168,6 +168,9 @@ function look(receiver: SocketLike, options: Parameters<typeof explainMulticast>
   const { sender } = given;
   const sending = sender === undefined ? null : datagramSocket(sender, "the sender", doing);
   const port = given.port === undefined ? undefined : portOf(given.port, `${doing}: the port`);
+  if (given.interface !== undefined && group.zone !== null) {
+    throw new TypeError(`${doing}: the interface is given twice, by the zone and by interface`);
+  }
   const selector = given.interface ?? zoneOf(group);
   const interfaces = listInterfaces(doing);
   const chosen = sender === undefined ? null : chosenBy(sender, group, interfaces);

@@ -5,7 +5,7 @@ import type { NetworkInterface } from "../internal/netif.ts";
 import type { InterfaceChange } from "../internal/netlink.ts";
 import { hold, leave, release, wait, type Waiter } from "../internal/reactor.ts";
 import type { SocketLike } from "../options/mod.ts";
-import { Socket } from "../socket/socket.ts";
+import { openedHere } from "../socket/socket.ts";
 import type { KernelMembership } from "./membership.ts";
 import type { Watch } from "./watch.ts";
 
@@ -92,7 +92,8 @@ function whenClosed(socket: SocketLike, { fd, low, high }: Descriptor, call: () 
       return false;
     }
   };
-  const entry = hold(fd, socket instanceof Socket ? null : isStill);
+  // Those of this library say so themselves; others are looked at now and then.
+  const entry = hold(fd, openedHere().has(fd) ? null : isStill);
   let over = false;
   const again = () => {
     if (over) return;

@@ -32,7 +32,8 @@ export interface JoinOptions {
    *
    * `{ all: true }` is every one that can multicast, the loopback too, there is and will be: it follows the machine as
    * interfaces appear and go, and joins anew when a link comes back. Single ones may refuse, which `Membership.interfaces`
-   * tells; none at all is an error. It needs `--allow-ffi`, and keeps no program alive.
+   * tells; none at all is an error. Each interface counts as a group to the system: Linux allows a socket 20 of IPv4
+   * (`net.ipv4.igmp_max_memberships`). It needs `--allow-ffi`, and keeps no program alive.
    */
   interface?: InterfaceSelector | readonly InterfaceSelector[] | { all: true };
 }

@@ -6,7 +6,22 @@
  *
  * 1. {@linkcode listenMulticast} opens a socket that hears one group, shares its port with others and sends to the group.
  * 2. {@linkcode joinGroup} joins a group on a socket that exists already: one of this library, of Deno, of `node:dgram`.
- * 3. {@linkcode networkInterfaces} tells where groups can be joined.
+ * 3. {@linkcode networkInterfaces} tells where groups can be joined, {@linkcode watchInterfaces} what becomes of that.
+ * 4. {@linkcode explainMulticast} tells why nothing arrives.
+ *
+ * What systems make of the same calls, and what levels it:
+ *
+ * | | Linux | macOS | Windows | Here |
+ * | --- | --- | --- | --- | --- |
+ * | Bound to the group | hears that group alone | the same | refused | `listenMulticast` binds so where it can |
+ * | Bound to an address of one machine | hears no group | hears no group | hears groups | `joinGroup` refuses where it would be deaf |
+ * | Groups that others joined | heard, unless `IP_MULTICAST_ALL` is off | not heard | not heard | `listenMulticast` switches it off |
+ * | Loopback flag | the sender's counts | the sender's | the receiver's | `multicast.loopback`, on unless said otherwise |
+ * | Interface 0 | chosen by routes | by routes; for IPv6 refused | any | an index is always resolved; `Membership.interfaces` tells it |
+ * | Sharing a port | `SO_REUSEADDR` | `SO_REUSEPORT` | `SO_REUSEADDR` | `reuseAddress` sets what is needed |
+ * | After a link was down | IPv6 is told anew, IPv4 not | not known | not known | `{ all: true }` joins anew |
+ *
+ * Only Linux was run; the other columns are what their users report.
  *
  * With `--allow-ffi` everything is possible. Without, what Deno itself has is used: joining for any sender, IPv4 by the
  * address of the interface, IPv6 by its index; the rest throws `Deno.errors.NotCapable`.

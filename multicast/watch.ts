@@ -11,7 +11,7 @@ const LOOK_EVERY = 1000;
 
 /** Somebody who hears of changes. */
 export interface Watch {
-  /** The interfaces as far as was told, before the changes that next() has not given yet. */
+  /** The interfaces as far as was heard; nothing is before the first next(). */
   list(): readonly NetworkInterface[];
   /** The next change; null when it is closed, also while this waits. */
   next(): Promise<InterfaceChange | null>;

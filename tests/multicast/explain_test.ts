@@ -19,9 +19,9 @@ import {
   SO_BINDTODEVICE,
   SO_RCVBUF,
 } from "../../options/mod.ts";
-import { Socket } from "../../socket/mod.ts";
+import { internetChecksum, Socket } from "../../socket/mod.ts";
 import { test } from "../needs.ts";
-import { sleep } from "../time.ts";
+import { sleep, until } from "../time.ts";
 import { OTHER_PROGRAM, runWith } from "../udp/other_program.ts";
 import { type Namespace, NAMESPACES, withPair } from "./namespace.ts";
 
@@ -386,6 +386,29 @@ test("explainMulticast(): a reverse path filter that drops what comes from anoth
   });
 });
 
+test("explainMulticast(): a router that speaks IGMPv2 alone hears of no senders", NAMESPACES, async () => {
+  await withPair(async (left, right) => {
+    using any = new Stage(left, right, "inet");
+    any.join();
+    using chosen = new Stage(left, right, "inet", undefined, PORT + 1);
+    chosen.join("left0", chosen.source);
+    const port = PORT + 1;
+    assertEquals([any.faults(), chosen.faults({ port })], [["", ""], ["", ""]]);
+    using router = right.inside(() => Socket.open("inet", "raw", 2));
+    right.inside(() => IP_MULTICAST_IF.set(router, "10.77.0.2"));
+    // A general query of ten seconds (RFC 2236).
+    const query = Uint8Array.of(0x11, 100, 0, 0, 0, 0, 0, 0);
+    new DataView(query.buffer).setUint16(2, internetChecksum(query));
+    await router.sendTo(query, { hostname: "224.0.0.1" });
+    await until(() => chosen.faults({ port })[0] !== "");
+    const [check, message] = chosen.faults({ port });
+    assertEquals(check, "igmpVersion");
+    assertStringIncludes(message, "a router on the link of left0 asks in IGMP version 2");
+    // Who hears everybody does not mind.
+    assertEquals(any.faults(), ["", ""]);
+  });
+});
+
 test("explainMulticast(): sockets of the other family", NAMESPACES, async () => {
   await withPair(async (left, right) => {
     using four = new Stage(left, right, "inet");
@@ -452,6 +475,7 @@ test("explainMulticast() refuses what is no group, no socket, no interface", { f
   refused({ ...good, port: "5" }, TypeError, "the port is");
   refused({ ...good, interface: "nosuchif0" }, Deno.errors.NotFound, "there is no interface");
   refused({ ...good, interface: 0 }, RangeError, "from 1 to");
+  refused({ group: "ff02::1%lo", interface: "lo" }, TypeError, "the interface is given twice");
   refused({ ...good, source: "::1" }, TypeError, "must be of the family of the group");
   refused({ ...good, source: "239.0.0.1" }, RangeError, "is a group, it must be one sender");
   refused({ ...good, sender: 5 }, TypeError, "the sender is 5, it must be a UDP or raw socket");
