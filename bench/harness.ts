@@ -234,10 +234,10 @@ export function shown(value: number): string {
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
 }
 
-/** Markdown as `deno fmt` wants it. */
-export async function formatted(text: string): Promise<string> {
+/** Markdown, or another language, as `deno fmt` wants it. */
+export async function formatted(text: string, language = "md"): Promise<string> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--no-config", "--line-width", "120", "--ext", "md", "-"],
+    args: ["fmt", "--no-config", "--line-width", "120", "--ext", language, "-"],
     stdin: "piped",
     stdout: "piped",
   }).spawn();

@@ -61,7 +61,7 @@ async function write(tables: readonly string[], summary: readonly Summary[], whe
     ...tables,
   ];
   await Deno.writeTextFile(RESULTS, `${await formatted(results.join("\n\n"))}\n`);
-  await Deno.writeTextFile(PICTURE, picture(summary, SHOWN, "berkeley"));
+  await Deno.writeTextFile(PICTURE, `${await formatted(picture(summary, SHOWN, "berkeley"), "svg")}\n`);
   const [head, rest] = (await Deno.readTextFile(README)).split(BEGIN);
   const tail = rest?.split(END)[1];
   if (head === undefined || tail === undefined) throw new Error(`README.md lacks the line ${BEGIN} or ${END}`);

@@ -9,17 +9,35 @@ const BAR = 18;
 const GAP = 4;
 const HEAD = 40;
 
-// The page's own colours where it tells them; grey is legible on both.
-const STYLE = `text { font: 13px system-ui, sans-serif; fill: #57606a; }
-    .title { font-weight: 600; fill: #24292f; }
-    .bar { fill: #8c959f; }
-    .ours { fill: #0969da; }
-    @media (prefers-color-scheme: dark) {
-      text { fill: #9198a1; }
-      .title { fill: #f0f6fc; }
-      .bar { fill: #656c76; }
-      .ours { fill: #4493f8; }
-    }`;
+// For light pages, and for dark ones.
+const STYLE = `text {
+    font: 13px system-ui, sans-serif;
+    fill: #57606a;
+  }
+  .title {
+    font-weight: 600;
+    fill: #24292f;
+  }
+  .bar {
+    fill: #8c959f;
+  }
+  .ours {
+    fill: #0969da;
+  }
+  @media (prefers-color-scheme: dark) {
+    text {
+      fill: #9198a1;
+    }
+    .title {
+      fill: #f0f6fc;
+    }
+    .bar {
+      fill: #656c76;
+    }
+    .ours {
+      fill: #4493f8;
+    }
+  }`;
 
 /** Bars for each summary; those of one are as long as their figures, the longest as long as there is room. */
 export function picture(summaries: readonly Summary[], names: Readonly<Record<string, string>>, ours: string): string {
@@ -48,7 +66,7 @@ export function picture(summaries: readonly Summary[], names: Readonly<Record<st
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img">
   <title>UDP of this library beside others</title>
   <style>
-    ${STYLE}
+  ${STYLE}
   </style>
   ${lines.join("\n  ")}
 </svg>

@@ -17,7 +17,9 @@ int main(int argc, char **argv) {
   int gso = !strcmp(argv[1], "gso"), mmsg = !strcmp(argv[1], "mmsg");
   int destinations = argc > 6 ? atoi(argv[6]) : 1;
   if (many < 1 || many > MOST || destinations < 1 || destinations > MOST) return 2;
-  char *data = calloc(many, bytes);
+  char *data = malloc((long)many * bytes);
+  /* Memory that was never written to would be one page of zeros, which no cache has to be filled with. */
+  memset(data, 1, (long)many * bytes);
   struct mmsghdr messages[MOST] = {0};
   struct iovec vectors[MOST];
   struct sockaddr_in to[MOST];
