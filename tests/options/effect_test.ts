@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import * as options from "../../options/mod.ts";
 import type { SocketOption } from "../../options/mod.ts";
+import { assembleFilter } from "../../socket/mod.ts";
 import { test } from "../needs.ts";
 import { sleep, until } from "../time.ts";
 import * as raw from "../raw_socket.ts";
@@ -374,16 +375,26 @@ test("SO_SELECT_ERR_QUEUE makes a UDP socket say POLLPRI; a TCP one takes it and
 /** The UDP checksum with which a message goes from a sender to a receiver, seen on the interface. */
 function checksum(name: string, set: (socket: RawSocket) => void): number {
   const capture = Uint8Array.of(17, 0, 0, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0); // every protocol, interface 1
-  using sniffer = RawSocket.open(raw.AF_PACKET, raw.SOCK_DGRAM).bind(capture);
   return withPair(name, (sender, receiver) => {
+    using sniffer = RawSocket.open(raw.AF_PACKET, raw.SOCK_DGRAM);
+    // Whatever else goes over the interface must not fill the buffer.
+    const toReceiver = `
+      ldb [0]
+      rsh #4
+      jeq #4, ipv4
+      ldh [42]
+      jmp port
+      ipv4: ldh [22]
+      port: jeq #${receiver.localPort}, keep
+      ret #0
+      keep: ret #-1`;
+    options.SO_ATTACH_FILTER.set(sniffer, assembleFilter(toReceiver));
+    sniffer.bind(capture);
     set(sender);
     sender.send("checked");
-    for (;;) {
-      const packet = sniffer.receive();
-      const at = packet[0]! >> 4 === 4 ? 20 : 40;
-      const port = packet[at + 2]! << 8 | packet[at + 3]!;
-      if (port === receiver.localPort) return packet[at + 6]! << 8 | packet[at + 7]!;
-    }
+    const packet = sniffer.receive();
+    const at = packet[0]! >> 4 === 4 ? 20 : 40;
+    return packet[at + 6]! << 8 | packet[at + 7]!;
   });
 }
 
