@@ -48,7 +48,9 @@ async function machine(): Promise<string> {
   const cpus = await Deno.readTextFile("/proc/cpuinfo");
   const model = /^model name\s*: (.*)$/m.exec(cpus)?.[1] ?? "an unknown processor";
   return `${new Date().toISOString().slice(0, 10)}: Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}, ` +
-    `${navigator.hardwareConcurrency} cores of ${model}, load average ${Deno.loadavg()[0]!.toFixed(1)} before; beside ` +
+    `${navigator.hardwareConcurrency} cores of ${model}, load average ${
+      Deno.loadavg()[0]!.toFixed(1)
+    } before; beside ` +
     await versions();
 }
 
