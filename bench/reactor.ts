@@ -29,9 +29,11 @@ function receivers(count: number): { readonly sockets: Socket<"inet">[]; close()
   return { sockets, close: () => sockets.forEach((socket) => socket.close()) };
 }
 
+function ignore(): void {}
+
 /** Waits that are not for what comes: their end is of no interest. */
 function wait(sockets: readonly Socket<"inet">[]): void {
-  for (const socket of sockets) socket.receive().catch(() => {});
+  for (const socket of sockets) socket.receive().catch(ignore);
 }
 
 /** The median of round trips to the echo by one socket, while so many others wait. */

@@ -102,6 +102,7 @@ class Reactor {
   #waits: Waits | null = null;
   #parked: Promise<number> | null = null;
   #parkNumber = 0;
+  #completionsAtPark = 0;
   #parkRefed = true;
   #waiting = 0;
   #waitingRefed = 0;
@@ -227,7 +228,6 @@ class Reactor {
       if (this.#waiting > 0) this.#park();
       return;
     }
-    credit = CREDIT;
     lastTurn = now();
     this.#short = true;
     this.#refPark();
@@ -338,6 +338,7 @@ class Reactor {
     this.#waits ??= takeWaits(DOING);
     const parked = this.#parked = this.#epoll.park(this.#waits, IN_WORKER ? PARK_IN_WORKER : -1);
     this.#parkNumber++;
+    this.#completionsAtPark = completions;
     this.#parkRefed = true;
     this.#refPark();
     this.#watch();
@@ -347,7 +348,8 @@ class Reactor {
   #unparked(count: number): void {
     this.#parked = null;
     this.#short = now() - this.#began < SHORT;
-    restoreCredit();
+    // Where calls went on meanwhile, the runtime was not idle, and its own sockets had no turn.
+    if (completions === this.#completionsAtPark) restoreCredit();
     clearTimeout(this.#watchdog);
     this.#watchdog = undefined;
     this.#epoll.tellParked(count, this.#ready);
@@ -453,6 +455,8 @@ export function leave(entry: Entry, waiter: Waiter): void {
 let credit = CREDIT;
 let lastTurn = 0;
 let lastDeep = 0;
+/** How many calls were over without a wait, or after one. */
+let completions = 0;
 
 /** All had their turn. */
 function restoreCredit(): void {
@@ -462,14 +466,17 @@ function restoreCredit(): void {
 
 /** To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. */
 export function turn(): Promise<void> | null {
+  completions++;
   if (--credit > 0) return null;
   credit = CREDIT;
   const time = now();
+  if (time - lastDeep >= DEEP_EVERY) {
+    lastTurn = lastDeep = time;
+    return deepTurn();
+  }
   if (time - lastTurn < TURN_EVERY) return null;
   lastTurn = time;
-  if (time - lastDeep < DEEP_EVERY) return new Promise((resolve) => setImmediate(resolve));
-  lastDeep = time;
-  return deepTurn();
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Lets the runtime go idle, so that it polls its own sockets: a turn of the event loop alone would not. */

@@ -100,6 +100,8 @@ export interface ReceiveFlags {
 
 const ACCEPT_REMEDIES: Remedies = { EINVAL: "the socket does not listen: call listen() first", ...DESCRIPTOR_REMEDIES };
 
+/** What calls are called in messages; made once, as thousands may wait. */
+const VERBS = { receive: "receive on", send: "send on", accept: "accept on" } as const;
 /** A unix stream whose listener's queue is full cannot be waited for: it is tried again. */
 const QUEUE_RETRY = 5;
 /** Accepting without a descriptor left fails at once, again and again. */
@@ -533,7 +535,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     options: WaitOptions | undefined,
     silent = false,
   ): Promise<T> {
-    const verb = `${kind} on`;
+    const verb = VERBS[kind];
     const signal = options === undefined ? undefined : signalOf(options, () => `Cannot ${verb} ${this.#shown()}`);
     let since = 0;
     for (;;) {
