@@ -64,6 +64,7 @@ import { permitted, type Use } from "./permission.ts";
 import { SocketFile } from "./socket_file.ts";
 import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
 import {
+  DOING,
   Pauses,
   readiness,
   signalOf,
@@ -465,6 +466,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     return this.#left !== null || this.#leftAbove;
   }
 
+  /** What a call does, in the message of a timeout. */
+  [DOING](verb: string): string {
+    return `Cannot ${verb} ${this.#shown()}`;
+  }
+
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
   #shown(): string {
     return this.#fd < 0 ? `a ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
@@ -509,7 +515,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       kind,
       since,
       timeout: this.#timeouts?.visible[kind],
-      doing: () => `Cannot ${verb} ${this.#shown()}`,
+      verb,
     });
   }
 

@@ -105,17 +105,25 @@ export function refTimer(timer: number, refed: boolean): void {
   else Deno.unrefTimer(timer);
 }
 
+/** The beginning of the message of a call that ended without its event, by the verb of the call. */
+export const DOING: unique symbol = Symbol("@berkeley/sockets doing");
+
+/** Whose call it is; no function for each, as there may be thousands. */
+interface Owner {
+  [DOING](verb: string): string;
+}
+
 /** One wait of a call, until its descriptor is ready; one object, as there may be thousands. */
 export class Wait implements Waiter, EventListenerObject {
   readonly interest: number;
   readonly look: number | undefined;
   /** Whose call it is, and which of its timeouts the call obeys. */
-  readonly owner: object;
+  readonly owner: Owner;
   readonly kind: WaitKind;
   readonly #entry: Entry;
   readonly #since: number;
   readonly #signal: AbortSignal | undefined;
-  readonly #doing: () => string;
+  readonly #verb: string;
   readonly #resolve: (events: number) => void;
   readonly #reject: (reason: unknown) => void;
   #refed: boolean;
@@ -131,7 +139,7 @@ export class Wait implements Waiter, EventListenerObject {
     this.#entry = call.entry;
     this.#since = call.since;
     this.#signal = call.signal;
-    this.#doing = call.doing;
+    this.#verb = call.verb;
     this.#resolve = resolve;
     this.#reject = reject;
     call.signal?.addEventListener("abort", this);
@@ -160,7 +168,7 @@ export class Wait implements Waiter, EventListenerObject {
     if (milliseconds === undefined) return;
     const left = Math.max(0, this.#since + milliseconds - performance.now());
     this.#timer = timer(
-      () => this.#end(new Deno.errors.TimedOut(`${this.#doing()}: nothing within ${milliseconds} ms`)),
+      () => this.#end(new Deno.errors.TimedOut(`${this.owner[DOING](this.#verb)}: nothing within ${milliseconds} ms`)),
       left,
     );
     refTimer(this.#timer, this.#refed);
@@ -204,14 +212,14 @@ interface Call {
   readonly look: number | undefined;
   /** Ends the wait with its reason. */
   readonly signal: AbortSignal | undefined;
-  readonly owner: object;
+  readonly owner: Owner;
   readonly kind: WaitKind;
   /** When the call began to wait. */
   readonly since: number;
   /** How many milliseconds it may take from then on; undefined: for ever. */
   readonly timeout: number | undefined;
-  /** The beginning of the message of a timeout. */
-  readonly doing: () => string;
+  /** What the call does, as its owner names it in the message of a timeout. */
+  readonly verb: string;
 }
 
 /** Waits until the descriptor of a call is ready; resolves to the bits that came. */
