@@ -113,6 +113,8 @@ export const WAIT_SYMBOLS = {
   epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32", nonblocking: true },
   // pid_t getpid(void): asks whether the thread pool has come so far
   getpid: { parameters: [], result: "i32", nonblocking: true },
+  // int usleep(useconds_t microseconds): long enough for the runtime to go idle meanwhile
+  usleep: { parameters: ["u32"], result: "i32", nonblocking: true },
   // int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list)
   getaddrinfo: { parameters: ["pointer", "pointer", "pointer", "pointer"], result: "i32", nonblocking: true },
 } as const satisfies Deno.ForeignLibraryInterface;

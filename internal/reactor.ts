@@ -42,6 +42,8 @@ const UNREFED_TICK = 10;
 const CREDIT = 64;
 const TURN_EVERY = 1;
 const DEEP_EVERY = 4;
+/** How long the runtime is left idle then; microseconds. */
+const IDLE = 20;
 /** How long to look before the parked call is left to wake us, and the wait that is short enough for it; milliseconds. */
 export const LOOK = 0.02;
 export const SHORT = 0.05;
@@ -489,8 +491,8 @@ async function deepTurn(): Promise<void> {
     return await new Promise((resolve) => setImmediate(resolve));
   }
   let timer: Timer | undefined;
-  // The probe may queue behind others: no longer than a timer.
-  await Promise.race([waits.getpid(), new Promise((resolve) => timer = setTimeout(resolve, TICK))]);
+  // A call that is over at once would leave the runtime no time to go idle; one may queue behind others: no longer than a timer.
+  await Promise.race([waits.usleep(IDLE), new Promise((resolve) => timer = setTimeout(resolve, TICK))]);
   clearTimeout(timer);
   giveWaits();
 }
