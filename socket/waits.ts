@@ -1,6 +1,6 @@
 // How one call of a socket waits: for readiness, until a signal, a timeout or close() ends it.
 // Which descriptors are ready is told by internal/reactor.ts; the calls themselves are in socket.ts.
-import { integer, shown } from "../internal/argument.ts";
+import { integer, object, shown } from "../internal/argument.ts";
 import { type Entry, leave, wait, type Waiter } from "../internal/reactor.ts";
 
 /** Options of a call that may wait. */
@@ -83,12 +83,18 @@ export function settable<K extends string>(
   });
 }
 
-/** A signal or nothing, or an error; throws its reason when it came already. */
-export function signalOf(options: WaitOptions | undefined, doing: () => string): AbortSignal | undefined {
-  const signal = options?.signal;
+/**
+ * The signal of a call's options or nothing, or an error; throws its reason when it came already. `doing` begins the
+ * messages: text, or what makes it where that takes system calls.
+ */
+export function signalOf(options: unknown, doing: string | (() => string)): AbortSignal | undefined {
+  if (options === undefined) return undefined;
+  const words = () => typeof doing === "string" ? doing : doing();
+  if (typeof options !== "object" || options === null) object(options, `${words()}: the options`, "an object");
+  const { signal } = options as WaitOptions;
   if (signal === undefined) return undefined;
   if (!(signal instanceof AbortSignal)) {
-    throw new TypeError(`${doing()}: signal is ${shown(signal)}, it must be an AbortSignal`);
+    throw new TypeError(`${words()}: signal is ${shown(signal)}, it must be an AbortSignal`);
   }
   signal.throwIfAborted();
   return signal;

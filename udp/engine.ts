@@ -1,6 +1,6 @@
 // What an engine of UdpSocket has to do, and the checks and errors that all engines share.
 // Sockets of our own by FFI: native.ts. Those of Deno: portable.ts. What people call: socket.ts.
-import { object, shown } from "../internal/argument.ts";
+import { shown } from "../internal/argument.ts";
 import { errnoNumber, type Remedies } from "../internal/errno.ts";
 import { showAddress } from "../internal/sockaddr.ts";
 import type { Socket } from "../socket/socket.ts";
@@ -62,18 +62,6 @@ export interface Engine {
 /** A socket in messages. */
 export function nameOf(addr: UdpAddress): string {
   return `udp ${showAddress(addr)}`;
-}
-
-/** The signal of a call; throws its reason when it is aborted. */
-export function signalOf(options: unknown, doing: string): AbortSignal | undefined {
-  if (options === undefined) return undefined;
-  const { signal } = object(options, `${doing}: the options`, "an object");
-  if (signal === undefined) return undefined;
-  if (!(signal instanceof AbortSignal)) {
-    throw new TypeError(`${doing}: signal is ${shown(signal)}, it must be an AbortSignal`);
-  }
-  signal.throwIfAborted();
-  return signal;
 }
 
 /** What refusals to bind mean. */

@@ -25,7 +25,7 @@ import {
 import { IP_TOS, IPV6_TCLASS, SO_RCVBUF, SO_SNDBUF } from "../options/mod.ts";
 import { toldOfLeft } from "../socket/left.ts";
 import { fdOf, leaveAbove, ready, setLook, type Socket } from "../socket/socket.ts";
-import { Pauses, type WaitOptions } from "../socket/waits.ts";
+import { Pauses, signalOf, type WaitOptions } from "../socket/waits.ts";
 import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6 } from "./address.ts";
 import { access, DatagramBatch, type Receiver, type Sender } from "./batch.ts";
 import { controlOf, settingsOf } from "./control.ts";
@@ -39,7 +39,6 @@ import {
   partOf,
   type Received,
   sendRemedies,
-  signalOf,
   tooLong,
   whole,
 } from "./engine.ts";

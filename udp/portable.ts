@@ -7,7 +7,7 @@ import { notCapable } from "../internal/ffi.ts";
 import { OS, OS_NAME } from "../internal/os.ts";
 import { showAddress } from "../internal/sockaddr.ts";
 import { SO_RCVBUF, SO_SNDBUF, type SocketLike } from "../options/mod.ts";
-import type { WaitOptions } from "../socket/waits.ts";
+import { signalOf, type WaitOptions } from "../socket/waits.ts";
 import { addressOf, destinationOf } from "./address.ts";
 import { access, type DatagramBatch } from "./batch.ts";
 import { joinV4, joinV6 } from "./deno_join.ts";
@@ -21,7 +21,6 @@ import {
   partOf,
   type Received,
   sendRemedies,
-  signalOf,
   tooLong,
   whole,
 } from "./engine.ts";

@@ -271,3 +271,20 @@ test("waitAll needs a buffer to fill", FFI, async () => {
     assertEquals(text(await socket.receive()), "x");
   }
 });
+
+test("options that are no object are refused by every call that waits, and nothing is taken", FFI, async () => {
+  const [left, right] = Socket.pair("dgram");
+  using _pair = both([left, right]);
+  await right.send(bytes("kept"));
+  const wrong = 5 as never;
+  for (
+    const call of [
+      () => left.receive(undefined, wrong),
+      () => left.receiveFrom(undefined, wrong),
+      () => left.receiveMessage(wrong),
+      () => left.send(bytes("x"), wrong),
+      () => left.accept(wrong),
+    ]
+  ) await assertRejects(call, TypeError, "the options is 5, it must be an object");
+  assertEquals([text(left.tryReceive()!), right.tryReceive()], ["kept", null]);
+});
