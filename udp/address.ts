@@ -23,21 +23,23 @@ const PLACES = 256;
 const WIDTH = 32;
 
 let places: Bytes | undefined;
+/** The place that was asked for last. */
+let last = 0;
 const addresses: (UdpAddress | undefined)[] = [];
 
 /** The address in a sockaddr of IPv4 or IPv6, frozen, the very same while it is remembered. */
 export function addressIn(bytes: Bytes, at: number, length: number): UdpAddress {
   places ??= new Uint8Array(PLACES * WIDTH);
+  // Most come from whoever sent the one before.
+  if (isAt(places, last * WIDTH, bytes, at, length)) return addresses[last]!;
   let hash = length;
   // The port, and the end of either address.
   for (let i = 2; i < 8; i++) hash = Math.imul(hash, 31) + bytes[at + i]!;
   if (length > 16) { for (let i = 16; i < 28; i++) hash = Math.imul(hash, 31) + bytes[at + i]!; }
   const place = (hash ^ hash >>> 8 ^ hash >>> 16) & (PLACES - 1);
   const start = place * WIDTH;
-  const known = addresses[place];
-  if (known !== undefined && places[start + WIDTH - 1] === length && same(places, start, bytes, at, length)) {
-    return known;
-  }
+  last = place;
+  if (isAt(places, start, bytes, at, length)) return addresses[place]!;
   const made = Object.freeze(
     { ...readSockaddr(bytes.subarray(at, at + length), "linux"), transport: "udp" } as UdpAddress,
   );
@@ -46,8 +48,10 @@ export function addressIn(bytes: Bytes, at: number, length: number): UdpAddress 
   return addresses[place] = made;
 }
 
-function same(one: Bytes, at: number, other: Bytes, from: number, length: number): boolean {
-  for (let i = 0; i < length; i++) if (one[at + i] !== other[from + i]) return false;
+/** Whether an address is the one that is remembered from a place on. */
+function isAt(places: Bytes, place: number, bytes: Bytes, at: number, length: number): boolean {
+  if (places[place + WIDTH - 1] !== length) return false;
+  for (let i = 0; i < length; i++) if (places[place + i] !== bytes[at + i]) return false;
   return true;
 }
 
@@ -58,13 +62,11 @@ export interface Doing {
   doing(): string;
 }
 
-/** Destinations that are remembered, the last ones. */
-const LAST = 8;
-const hostnames: string[] = [];
-const ports: number[] = [];
-const families: string[] = [];
-const encoded: Bytes[] = [];
-let next = 0;
+/** Destinations that are remembered; when there are more, all are forgotten. */
+const MOST = 4096;
+let count = 0;
+/** The bytes by host and port, for sockets of each family. */
+const encoded = { inet: new Map<string, Map<number, Bytes>>(), inet6: new Map<string, Map<number, Bytes>>() };
 
 /** A literal address and a port; where they come from is said in errors. */
 function checked(remoteAddr: unknown, doing: string): { hostname: string; port: number; bytes: Bytes } {
@@ -95,9 +97,8 @@ export function encodedDestination(family: "inet" | "inet6", remoteAddr: unknown
   if (typeof remoteAddr === "object" && remoteAddr !== null) {
     const { hostname, port, flowInfo } = remoteAddr as { hostname?: unknown; port?: unknown; flowInfo?: unknown };
     if (flowInfo === undefined) {
-      for (let i = 0; i < encoded.length; i++) {
-        if (ports[i] === port && hostnames[i] === hostname && families[i] === family) return encoded[i]!;
-      }
+      const known = encoded[family].get(hostname as string)?.get(port as number);
+      if (known !== undefined) return known;
     }
   }
   return encode(family, remoteAddr, who.doing());
@@ -110,12 +111,18 @@ function encode(family: "inet" | "inet6", remoteAddr: unknown, doing: string): B
   const flow = flowInfo === undefined || bytes.length === 4 ? {} : { flowInfo };
   const result = encodeAddress(own, { hostname, port, ...flow }, `${doing}: remoteAddr`, "linux");
   // What a name of an interface means may change.
-  if (flowInfo === undefined && !/%\D/.test(hostname)) {
-    hostnames[next] = hostname;
-    ports[next] = port;
-    families[next] = family;
-    encoded[next] = result;
-    next = (next + 1) % LAST;
-  }
+  if (flowInfo === undefined && !/%\D/.test(hostname)) remember(family, hostname, port, result);
   return result;
+}
+
+function remember(family: "inet" | "inet6", hostname: string, port: number, bytes: Bytes): void {
+  if (count === MOST) {
+    encoded.inet.clear();
+    encoded.inet6.clear();
+    count = 0;
+  }
+  count++;
+  const ports = encoded[family].get(hostname);
+  if (ports === undefined) encoded[family].set(hostname, new Map([[port, bytes]]));
+  else ports.set(port, bytes);
 }

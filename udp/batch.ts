@@ -8,7 +8,7 @@ import type { LibcIo } from "../internal/libc_io.ts";
 import { addressIn, encodedDestination } from "./address.ts";
 import { controlOf, type ControlSender, type RunSettings, sameSettings, settingsOf } from "./control.ts";
 import { isDetached } from "./engine.ts";
-import { FieldReader } from "./metadata.ts";
+import { bitOf, bitsOf, FieldReader } from "./metadata.ts";
 import type {
   Datagram,
   DatagramField,
@@ -28,7 +28,7 @@ const DATAGRAMS_MAX = 65_536;
 const TRAINS = 8;
 
 /** Datagrams with metadata that one call takes: what is told of each is as large as they are, and stays in the cache so. */
-const TOLD = 64;
+const TOLD = 128;
 
 /** Of which socket datagrams were received. */
 export interface Receiver {
@@ -77,8 +77,8 @@ export interface BatchAccess {
   first(batch: DatagramBatch, message: number): number;
   /** Says how many were sent. */
   sent(batch: DatagramBatch, count: number): void;
-  /** The destinations of datagrams as bytes, one of each run; null for the peer. */
-  destinations(batch: DatagramBatch, start: number, end: number): Iterable<Bytes | null>;
+  /** The destination of a run as bytes; null for the peer. */
+  destination(batch: DatagramBatch, run: number): Bytes | null;
   /** The destination of a datagram; null for the peer. */
   to(batch: DatagramBatch, i: number): UdpAddress | null;
 }
@@ -132,7 +132,9 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
   #byMessages = false;
   /** Received: the message of each run. */
   #messages: Int32Array = new Int32Array(64);
-  #fields: readonly DatagramField[] = [];
+  #fields: readonly DatagramField[] = NO_FIELDS;
+  /** The same as bits. */
+  #asked = 0;
   #port = 0;
   /** What reads the fields of runs, of which headers, and the run that it has turned to. */
   #reader: FieldReader | null = null;
@@ -179,7 +181,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
       sent: (batch, count) => {
         batch.#sent = count;
       },
-      destinations: (batch, start, end) => batch.#destinations(start, end),
+      destination: (batch, run) => batch.#address(run),
       to: (batch, i) => batch.#received ? batch.remoteAddr(i) : batch.#settings[batch.run(i)]!.remoteAddr,
     };
   }
@@ -189,7 +191,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    *
    * @param options `byteLength` is that of the arena, default 4 MiB, at most 1 GiB; `maxDatagramSize`, default 65,535,
    * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 63; with
-   * metadata it is 64 at most. A socket with `gro` takes 8 trains at once and has 65,535 bytes for each, whatever is said
+   * metadata it is 128 at most. A socket with `gro` takes 8 trains at once and has 65,535 bytes for each, whatever is said
    * here, so the arena must have as many.
    * @throws {RangeError} There is no room for one datagram.
    */
@@ -287,14 +289,15 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    */
   metadata<K extends DatagramField>(i: number, field: K): DatagramMetadata[K] {
     const run = this.run(i);
-    if (!this.#fields.includes(field)) {
+    const bit = bitOf(field);
+    if ((this.#asked & bit) === 0) {
       const why = this.#received
         ? "the socket was not asked for it, it must be among the fields of `metadata` in bindUdp"
         : "the batch must be a received one";
       throw new TypeError(`Cannot read ${shown(field)} of datagram ${i}: ${why}`);
     }
     if (this.#turned !== run) this.#turnTo(run);
-    return this.#reader!.field(field, this.#port);
+    return this.#reader!.field(bit, this.#port) as DatagramMetadata[K];
   }
 
   #turnTo(run: number): void {
@@ -350,9 +353,10 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    */
   reserve(byteLength: number, remoteAddr?: UdpDestination): number {
     const doing = "Cannot reserve room for a datagram";
-    integer(byteLength, `${doing}: byteLength`, 0, DATAGRAM_MAX);
+    integer(byteLength, "Cannot reserve room for a datagram: byteLength", 0, DATAGRAM_MAX);
     const offset = this.#used;
-    return this.#reserve(byteLength, byteLength, { ...(remoteAddr && { remoteAddr }) }, doing) ? offset : -1;
+    const settings = remoteAddr === undefined ? NO_SETTINGS : { remoteAddr };
+    return this.#reserve(byteLength, byteLength, settings, doing) ? offset : -1;
   }
 
   /** Views with all that is known, valid until the next receive. */
@@ -393,6 +397,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
         0;
     this.#received = this.#byMessages = false;
     this.#fields = NO_FIELDS;
+    this.#asked = 0;
     this.#settings.length = 0;
     this.#senders.length = 0;
     this.#laidOut = null;
@@ -486,13 +491,17 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
 
   #begin(fields: readonly DatagramField[], port: number): void {
     this.#received = this.#byMessages = true;
-    this.#fields = fields;
+    if (this.#fields !== fields) {
+      this.#fields = fields;
+      this.#asked = bitsOf(fields);
+    }
     this.#port = port;
     this.#length =
       this.#runs =
       this.#used =
       this.#sent =
         0;
+    this.#turned = -1;
     // Those of the last receive; what was not asked for was never made.
     if (this.#senders.length > 0) this.#senders.length = 0;
     if (this.#settings.length > 0) this.#settings.length = 0;
@@ -579,14 +588,6 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     if (!this.#byMessages) return encodedDestination("inet", this.#senders[run], SENDING);
     const at = this.#arena.sender(this.#messages[run]!);
     return this.#arena.reader.bytes.subarray(at, at + this.#arena.senderLength(this.#messages[run]!));
-  }
-
-  *#destinations(start: number, end: number): Iterable<Bytes | null> {
-    for (let i = start, run = -1; i < end; i++) {
-      if (this.#index[i * ENTRY + 2] === run) continue;
-      run = this.#index[i * ENTRY + 2]!;
-      yield this.#address(run);
-    }
   }
 }
 

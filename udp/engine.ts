@@ -1,6 +1,6 @@
 // What an engine of UdpSocket has to do, and the checks and errors that all engines share.
 // Sockets of our own by FFI: native.ts. Those of Deno: portable.ts. What people call: socket.ts.
-import { shown } from "../internal/argument.ts";
+import { integer, shown } from "../internal/argument.ts";
 import { errnoNumber, type Remedies } from "../internal/errno.ts";
 import { showAddress } from "../internal/sockaddr.ts";
 import type { Socket } from "../socket/socket.ts";
@@ -118,13 +118,10 @@ export function isClosed(doing: string): Deno.errors.BadResource {
 
 /** The range of a batch that is meant. */
 export function partOf(options: Part | undefined, length: number, doing: string): { start: number; end: number } {
-  const { start = 0, end = length } = options ?? {};
-  for (const [name, value] of [["start", start], ["end", end]] as const) {
-    if (!Number.isInteger(value) || value < 0 || value > length) {
-      const error = typeof value === "number" ? RangeError : TypeError;
-      throw new error(`${doing}: ${name} is ${shown(value)}, it must be a whole number from 0 to ${length}`);
-    }
-  }
+  if (options === undefined) return { start: 0, end: length };
+  const { start = 0, end = length } = options;
+  integer(start, `${doing}: start`, 0, length);
+  integer(end, `${doing}: end`, 0, length);
   if (start > end) throw new RangeError(`${doing}: start is ${start}, it must not be above end, ${end}`);
   return { start, end };
 }

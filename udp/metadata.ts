@@ -1,7 +1,14 @@
 // What is told of a datagram besides data and sender: which options ask for it, and how it is read from what came.
 // The fields themselves: types.ts. Where control messages lie in their bytes: internal/cmsg_reader.ts.
 import { shown } from "../internal/argument.ts";
-import { type ControlReader, controlSpace, type Sought, sought, SoughtTable } from "../internal/cmsg_reader.ts";
+import {
+  ControlFinder,
+  type ControlReader,
+  controlSpace,
+  type Sought,
+  sought,
+  SoughtTable,
+} from "../internal/cmsg_reader.ts";
 import { LAYOUT } from "../internal/layout.ts";
 import { isLinkScoped, writeInet } from "../internal/sockaddr.ts";
 import {
@@ -57,6 +64,34 @@ const SOURCES: Readonly<Record<DatagramField, Source>> = {
 
 /** Every field there is. */
 export const FIELDS: readonly DatagramField[] = Object.freeze(Object.keys(SOURCES) as DatagramField[]);
+
+/** The bit of a field in a set of fields; 0 for what is no field. A switch, as it is done for every field of a datagram. */
+export function bitOf(field: DatagramField): number {
+  switch (field) {
+    case "localAddr":
+      return LOCAL_ADDR;
+    case "interfaceIndex":
+      return INTERFACE_INDEX;
+    case "hopLimit":
+      return HOP_LIMIT;
+    case "dscp":
+      return DSCP;
+    case "ecn":
+      return ECN;
+    case "timestamp":
+      return TIMESTAMP;
+    case "drops":
+      return DROPPED;
+    default:
+      return 0;
+  }
+}
+const LOCAL_ADDR = 1, INTERFACE_INDEX = 2, HOP_LIMIT = 4, DSCP = 8, ECN = 16, TIMESTAMP = 32, DROPPED = 64;
+
+/** The bits of fields. */
+export function bitsOf(fields: readonly DatagramField[]): number {
+  return fields.reduce((bits, field) => bits | bitOf(field), 0);
+}
 
 /** The fields that were asked for, each once. */
 export function fieldsOf(metadata: unknown, doing: string): readonly DatagramField[] {
@@ -122,8 +157,7 @@ let table: SoughtTable | undefined;
 /** The fields of datagrams whose control messages lie in some bytes; one datagram at a time. */
 export class FieldReader {
   readonly #reader: ControlReader;
-  readonly #table: SoughtTable = table ??= new SoughtTable(SOUGHT);
-  readonly #found: Int32Array = new Int32Array(SOUGHT.length);
+  readonly #finder: ControlFinder;
   /** The last own address: few sockets have many. */
   #local: UdpAddress | null = null;
   readonly #localBytes: Bytes = new Uint8Array(LAYOUT.sockaddr_in6.linux.size);
@@ -131,47 +165,52 @@ export class FieldReader {
 
   constructor(reader: ControlReader) {
     this.#reader = reader;
+    this.#finder = new ControlFinder(reader, table ??= new SoughtTable(SOUGHT));
   }
 
   /** Turns to the datagram whose control messages lie from `start` to `end`. */
   turnTo(start: number, end: number): void {
-    this.#table.walk(this.#reader, start, end, this.#found);
+    this.#finder.turnTo(start, end);
   }
 
-  /** A field of it; `port` is that of the socket, which no control message tells. */
-  field<K extends DatagramField>(field: K, port: number): DatagramMetadata[K] {
-    return this.#field(field, port) as DatagramMetadata[K];
-  }
-
-  #field(field: DatagramField, port: number): DatagramMetadata[DatagramField] {
-    const found = this.#found;
+  /** The field with a bit; `port` is that of the socket, which no control message tells. */
+  field(bit: number, port: number): DatagramMetadata[DatagramField] {
+    const finder = this.#finder;
     const reader = this.#reader;
-    switch (field) {
-      case "localAddr":
-        return found[INFO]! >= 0
-          ? this.#localAddr(found[INFO]!, 4, port)
-          : this.#localAddr(this.#at(INFO6, field), 16, port);
-      case "interfaceIndex":
-        return found[INFO]! >= 0
-          ? reader.interfaceIndex(found[INFO]!, 4)
-          : reader.interfaceIndex(this.#at(INFO6, field), 16);
-      case "hopLimit":
-        return reader.byte(found[TTL]! >= 0 ? found[TTL]! : this.#at(HOPS, field));
-      case "dscp":
-        return reader.byte(found[TOS]! >= 0 ? found[TOS]! : this.#at(CLASS, field)) >>> 2;
-      case "ecn":
-        return reader.byte(found[TOS]! >= 0 ? found[TOS]! : this.#at(CLASS, field)) & 3;
-      case "timestamp":
-        return reader.nanoseconds(this.#at(TIME, field));
-      case "drops":
+    switch (bit) {
+      case LOCAL_ADDR: {
+        const at = finder.at(INFO);
+        return at >= 0 ? this.#localAddr(at, 4, port) : this.#localAddr(this.#at(INFO6, bit), 16, port);
+      }
+      case INTERFACE_INDEX: {
+        const at = finder.at(INFO);
+        return at >= 0 ? reader.interfaceIndex(at, 4) : reader.interfaceIndex(this.#at(INFO6, bit), 16);
+      }
+      case HOP_LIMIT:
+        return reader.byte(this.#either(TTL, HOPS, bit));
+      case DSCP:
+        return reader.byte(this.#either(TOS, CLASS, bit)) >>> 2;
+      case ECN:
+        return reader.byte(this.#either(TOS, CLASS, bit)) & 3;
+      case TIMESTAMP:
+        return reader.nanoseconds(this.#at(TIME, bit));
+      default: {
         // The kernel says nothing while there are none.
-        return found[DROPS]! < 0 ? 0 : reader.uint(found[DROPS]!);
+        const at = finder.at(DROPS);
+        return at < 0 ? 0 : reader.uint(at);
+      }
     }
   }
 
-  #at(place: number, field: string): number {
-    const at = this.#found[place]!;
+  #either(place: number, other: number, bit: number): number {
+    const at = this.#finder.at(place);
+    return at >= 0 ? at : this.#at(other, bit);
+  }
+
+  #at(place: number, bit: number): number {
+    const at = this.#finder.at(place);
     if (at >= 0) return at;
+    const field = FIELDS.find((one) => bitOf(one) === bit);
     throw new Error(`Cannot read ${field} of a datagram: the kernel did not tell it`);
   }
 

@@ -42,7 +42,7 @@ import {
   tooLong,
   whole,
 } from "./engine.ts";
-import { FieldReader, FIELDS, spaceOf } from "./metadata.ts";
+import { bitOf, FieldReader, FIELDS, spaceOf } from "./metadata.ts";
 import { joinNativeV4, joinNativeV6 } from "./native_join.ts";
 import { mostSegments } from "./segments.ts";
 import type {
@@ -70,6 +70,9 @@ export interface NativeOptions {
 const room: Bytes = new Uint8Array(65_536);
 const name: Bytes = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
+/** What is told of the datagram that was received last by itself, read before anything else can be received. */
+const toldBytes: Bytes = new Uint8Array(receivePlan(true, spaceOf(FIELDS)).control);
+let told: FieldReader | undefined;
 const now = performance.now.bind(performance);
 
 const QUIET = constant("MSG_NOSIGNAL", "linux");
@@ -405,9 +408,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
       const data = buffer === undefined ? copied(held) : buffer.subarray(0, held);
       const from = addressIn(raw.address, 0, raw.address.byteLength);
       if (fields.length === 0) return datagramOf(data, from, byteLength, fields, () => {});
-      const reader = new FieldReader(new ControlReader(raw.control));
+      const reader = told ??= new FieldReader(new ControlReader(toldBytes));
+      toldBytes.set(raw.control);
       reader.turnTo(0, raw.control.byteLength);
-      return datagramOf(data, from, byteLength, fields, (field) => reader.field(field, port));
+      return datagramOf(data, from, byteLength, fields, (field) => reader.field(bitOf(field), port));
     }
   }
 
@@ -733,8 +737,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /** Checks that each destination may be sent to; nobody is asked in the midst of a batch. */
   #allow(batch: DatagramBatch, start: number, end: number): void {
     this.#open("send on");
-    if (this.peer !== null) return;
-    for (const to of access.destinations(batch, start, end)) {
+    if (this.peer !== null || start === end) return;
+    // Runs follow each other: the datagrams of one need not be walked.
+    for (let run = batch.run(start), last = batch.run(end - 1); run <= last; run++) {
+      const to = access.destination(batch, run);
       if (to === null) {
         throw new TypeError(`${SENDING}: the socket has no peer, so each datagram must have a remoteAddr`);
       }
@@ -791,7 +797,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   #batchError(batch: DatagramBatch, at: number, errno: number): Error {
-    const to = this.peer !== null ? null : [...access.destinations(batch, at, at + 1)][0] ?? null;
+    const to = this.peer !== null ? null : access.destination(batch, batch.run(at));
     const error = this.#sendError(errno, "sendmmsg", batch.byteLength(at), to);
     error.message = `${error.message} (datagram ${at} of the batch)`;
     return error;

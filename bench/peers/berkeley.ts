@@ -8,8 +8,8 @@ const DESTINATIONS = 16;
 const MESSAGES = 1024;
 /** Peers that single datagrams go to in turn. */
 const PEERS = 64;
-/** Datagrams of a batch of trains, of a mebibyte at most. */
-const TRAINS = Math.min(4096, Math.floor(2 ** 20 / bytes));
+/** Datagrams of a batch of eight trains: what is larger leaves the nearer caches of the processor before it is sent. */
+const TRAINS = 8 * Math.min(128, Math.floor(65_000 / bytes));
 /** One of each control message that there is. */
 const FIELDS: readonly DatagramField[] = ["localAddr", "hopLimit", "dscp", "timestamp", "drops"];
 

@@ -246,6 +246,42 @@ test("tryReceiveBatch() gives null when there is nothing, else all that are ther
   assertEquals([batch.truncated(0), batch.byteLength(0), [...batch][0]!.byteLength], [true, 2048, 3000]);
 });
 
+test(
+  "DatagramBatch.metadata() is that of the last receive, also when more is told than of the one before",
+  NATIVE,
+  async () => {
+    using socket = bind({ metadata: ["drops"], receiveBufferSize: 4096 });
+    using sender = bind();
+    const batch = new DatagramBatch();
+    const next = async () => {
+      await sender.send(bytes("x"), socket.addr);
+      assertEquals(await socket.receiveBatch(batch), 1);
+      return batch.metadata(0, "drops");
+    };
+    // The kernel says nothing of drops while there are none.
+    assertEquals(await next(), 0);
+    const data = new Uint8Array(1000);
+    for (let i = 0; i < 100; i++) assertEquals(sender.trySend(data, socket.addr), 1000);
+    let kept = 0;
+    for (let count; (count = socket.tryReceiveBatch(batch)) !== null;) kept += count;
+    assert(kept < 100);
+    assertEquals(await next(), 100 - kept);
+  },
+);
+
+test("metadata on :: is that of IPv4 and of IPv6, which tell it by other messages", NATIVE, async () => {
+  using socket = bindUdp({ hostname: "::", metadata: ["localAddr", "hopLimit", "dscp"] });
+  const { port } = socket.addr;
+  const batch = new DatagramBatch();
+  for (const [i, hostname] of ["127.0.0.1", "::1", "127.0.0.2", "127.0.0.3", "::1"].entries()) {
+    using sender = bindUdp({ hostname: hostname.includes(":") ? "::1" : LOCAL, hopLimit: 20 + i, dscp: 30 + i });
+    await sender.send(new Uint8Array(1), { hostname, port });
+    assertEquals(await socket.receiveBatch(batch), 1);
+    assertEquals(batch.metadata(0, "localAddr").hostname.replace("::ffff:", ""), hostname);
+    assertEquals([batch.metadata(0, "hopLimit"), batch.metadata(0, "dscp")], [20 + i, 30 + i]);
+  }
+});
+
 test("receiveBatch() has metadata of each datagram, and none that was not asked for", NATIVE, async () => {
   using socket = bindUdp({ metadata: ["localAddr", "hopLimit", "ecn", "timestamp", "drops"] });
   using sender = bind();
