@@ -2,36 +2,14 @@
 // Many sockets, floods and a busy runtime: reactor.ts. How long options and descriptors take: options.ts, descriptor.ts.
 import { Socket } from "../socket/mod.ts";
 import { setLook } from "../socket/socket.ts";
+import { carried, carriedBy, unpaced } from "./carried.ts";
 import { interleaved, median, peer, quantile, type Row, type Table, trips } from "./harness.ts";
 
 const ROUND_TRIPS = 2_000;
 const PACED_TRIPS = 100;
 const PACE = 2;
-const MEGABYTES = 64;
-const CHUNK = 65_536;
 const SLICES = 3;
 const LOCAL = "127.0.0.1";
-
-/** Sends and takes back as much as MEGABYTES, at once; megabytes a second. */
-async function carried(
-  send: (data: Uint8Array<ArrayBuffer>) => Promise<unknown>,
-  receive: (into: Uint8Array<ArrayBuffer>) => Promise<number>,
-): Promise<number> {
-  const data = new Uint8Array(CHUNK).fill(1);
-  const into = new Uint8Array(CHUNK);
-  const total = MEGABYTES * 2 ** 20;
-  const start = performance.now();
-  const sending = (async () => {
-    for (let sent = 0; sent < total; sent += CHUNK) await send(data);
-  })();
-  for (let got = 0; got < total;) got += await receive(into);
-  await sending;
-  return MEGABYTES / (performance.now() - start) * 1000;
-}
-
-async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < data.byteLength;) sent += await conn.write(data.subarray(sent));
-}
 
 async function main(): Promise<Table> {
   const echo = await peer("echo");
@@ -49,6 +27,7 @@ async function main(): Promise<Table> {
   const stream = Socket.open("inet", "stream");
   await stream.connect({ hostname: LOCAL, port: tcp! });
   const conn = await Deno.connect({ hostname: LOCAL, port: tcp! });
+  for (const one of [stream, conn]) unpaced(one);
 
   const slow: Record<string, number[]> = {};
   const measured = (name: string, once: () => Promise<unknown>) => async () => {
@@ -84,7 +63,7 @@ async function main(): Promise<Table> {
       await conn.read(into);
     }),
     bulkOurs: () => carried((bytes) => stream.sendAll(bytes), async (room) => (await stream.receive(room)).byteLength),
-    bulkDeno: () => carried((bytes) => writeAll(conn, bytes), async (room) => await conn.read(room) ?? 0),
+    bulkDeno: () => carriedBy(conn),
   }, SLICES);
 
   ours.close();

@@ -3,14 +3,13 @@
 import { SO_LINGER } from "../options/mod.ts";
 import { Socket } from "../socket/mod.ts";
 import { connectTcp, listenTcp, type ListenTcpOptions, withTimeouts } from "../tcp/mod.ts";
+import { carriedBy, unpaced } from "./carried.ts";
 import { interleaved, peer, quantile, type Row, type Table, trips } from "./harness.ts";
 
 /** Connections that wait to be accepted; below what the kernel lets a listener have. */
 const CONNECTIONS = 1_000;
 const SLICES = 5;
 const ROUND_TRIPS = 2_000;
-const MEGABYTES = 64;
-const CHUNK = 65_536;
 const HOSTNAME = "127.0.0.1";
 const BACKLOG = 4_096;
 
@@ -65,24 +64,6 @@ async function storms(): Promise<Row[]> {
   ];
 }
 
-async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < data.byteLength;) sent += await conn.write(data.subarray(sent));
-}
-
-/** Sends and takes back as much as MEGABYTES, at once; megabytes a second. */
-async function carried(conn: Deno.Conn): Promise<number> {
-  const data = new Uint8Array(CHUNK).fill(1);
-  const into = new Uint8Array(CHUNK);
-  const total = MEGABYTES * 2 ** 20;
-  const start = performance.now();
-  const sending = (async () => {
-    for (let sent = 0; sent < total; sent += CHUNK) await writeAll(conn, data);
-  })();
-  for (let got = 0; got < total;) got += await conn.read(into) ?? 0;
-  await sending;
-  return MEGABYTES / (performance.now() - start) * 1000;
-}
-
 async function connections(): Promise<Row[]> {
   const echo = await peer("echo");
   await echo.numbers();
@@ -91,6 +72,7 @@ async function connections(): Promise<Row[]> {
   const denos = await Deno.connect(to);
   const own = await connectTcp({ ...to, localAddr: {} });
   const timed = withTimeouts(await connectTcp(to), { read: 60_000, write: 60_000 });
+  for (const conn of [denos, own, timed]) unpaced(conn);
   const data = new Uint8Array(64).fill(1);
   const into = new Uint8Array(64);
   const trip = (conn: Deno.Conn) => async () => {
@@ -104,9 +86,9 @@ async function connections(): Promise<Row[]> {
     tripDenos: trip(denos),
     tripOwn: trip(own),
     tripTimed: trip(timed),
-    bulkDenos: () => carried(denos),
-    bulkOwn: () => carried(own),
-    bulkTimed: () => carried(timed),
+    bulkDenos: () => carriedBy(denos),
+    bulkOwn: () => carriedBy(own),
+    bulkTimed: () => carriedBy(timed),
   }, SLICES);
   for (const conn of [denos, own, timed]) conn.close();
   await echo.stop();

@@ -179,15 +179,20 @@ export interface Destinations {
   address(run: number): Bytes | null;
   /** Its control messages; null for none. */
   control(run: number): Bytes | null;
+  /** How far trains may go there. */
+  trains(run: number): Trains;
 }
 
-/** How far trains may go on a socket. */
+/** How far trains may go. */
 export interface Trains {
   /** Datagrams that one may have; 1 for no trains at all. */
   readonly segments: number;
   /** The largest datagram that may be part of one. */
   readonly bytes: number;
 }
+
+/** No trains at all. */
+export const SINGLE: Trains = Object.freeze({ segments: 1, bytes: 0 });
 
 /** The headers of what is to be sent. */
 class Outgoing {
@@ -364,7 +369,6 @@ export class MessageArena {
     start: number,
     end: number,
     to: Destinations,
-    trains: Trains,
     inet: boolean,
     control: number,
   ): number {
@@ -382,6 +386,7 @@ export class MessageArena {
     let run = -2;
     let name: Bytes | null = null;
     let extra: Bytes | null = null;
+    let trains = SINGLE;
     while (i < end && message < out.messages && vector < out.vectors) {
       const entry = i * ENTRY;
       const size = index[entry + 1]!;
@@ -389,6 +394,7 @@ export class MessageArena {
         run = index[entry + 2]!;
         name = to.address(run);
         extra = to.control(run);
+        trains = to.trains(run);
       }
       const header = message * WORDS;
       first[message] = i;

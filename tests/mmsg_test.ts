@@ -3,15 +3,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { failed, failedWith } from "../internal/errno.ts";
 import { libcIo } from "../internal/libc_io.ts";
-import { DATAGRAM_MAX, type Destinations, ENTRY, MessageArena, receivePlan } from "../internal/mmsg.ts";
+import { DATAGRAM_MAX, type Destinations, ENTRY, MessageArena, receivePlan, SINGLE } from "../internal/mmsg.ts";
 import { test } from "./needs.ts";
 import { AF_INET, inet, RAW, RawSocket, SOCK_DGRAM } from "./raw_socket.ts";
 
 const POISON = 0xa5;
 const PLAIN = receivePlan(false, 0);
-const SINGLE = { segments: 1, bytes: 0 };
 const TRAINS = { segments: 128, bytes: DATAGRAM_MAX };
-const PEER: Destinations = { address: () => null, control: () => null };
+const PEER: Destinations = { address: () => null, control: () => null, trains: () => SINGLE };
+const TO_PEER: Destinations = { ...PEER, trains: () => TRAINS };
 
 function io() {
   return libcIo("Cannot test batches");
@@ -42,7 +42,7 @@ test("what is received stays within its slot, and its true length is told", RAW,
   const [a, b] = pair();
   using _a = a, _b = b;
   const [out, index] = filled(10, 300, 0, 100, 101);
-  assertEquals(out.layOut(index, 0, 5, PEER, SINGLE, true, 0), 5);
+  assertEquals(out.layOut(index, 0, 5, PEER, true, 0), 5);
   assertEquals(out.send(io(), a.fd, 0), 5);
   const arena = new MessageArena(1000);
   arena.bytes.fill(POISON);
@@ -62,7 +62,7 @@ test("lengths that the kernel shrank are set anew before the next receive", RAW,
   const arena = new MessageArena(4096);
   const [out, index] = filled(1, 2, 3);
   for (let round = 0; round < 3; round++) {
-    out.layOut(index, 0, 3, PEER, SINGLE, true, 0);
+    out.layOut(index, 0, 3, PEER, true, 0);
     assertEquals(out.send(io(), a.fd, 0), 3);
     assertEquals(arena.receive(io(), b.fd, PLAIN, 64, 1024), 3);
     for (let slot = 0; slot < 3; slot++) {
@@ -95,7 +95,7 @@ test("an arena is never smaller than its slots, however many are asked for", RAW
     const arena = new MessageArena(byteLength);
     const [out, index] = filled(...Array(count + 3).fill(1));
     for (let i = 0; i < count + 3;) {
-      const end = out.layOut(index, i, count + 3, PEER, SINGLE, true, 0);
+      const end = out.layOut(index, i, count + 3, PEER, true, 0);
       assertEquals(out.send(io(), a.fd, 0), end - i);
       i = end;
     }
@@ -111,7 +111,14 @@ test("trains are of one size but for the last, of one run, and below what a pack
     for (const [i, run] of (runs ?? []).entries()) index[i * ENTRY + 2] = run;
     const all: number[] = [];
     for (let at = 0; at < lengths.length;) {
-      const end = arena.layOut(index, at, lengths.length, PEER, { ...TRAINS, segments }, true, 0);
+      const end = arena.layOut(
+        index,
+        at,
+        lengths.length,
+        { ...PEER, trains: () => ({ ...TRAINS, segments }) },
+        true,
+        0,
+      );
       for (let i = 0; i < arena.laid; i++) all.push(arena.first(i + 1) - arena.first(i));
       at = end;
     }
@@ -138,7 +145,7 @@ test("datagrams that lie apart are gathered, and what lies between them is not s
     arena.bytes.fill(i + 1, at, at + 50);
     index.set([at, 50, 0, 0], i * ENTRY);
   }
-  arena.layOut(index, 0, 3, PEER, TRAINS, true, 0);
+  arena.layOut(index, 0, 3, TO_PEER, true, 0);
   assertEquals(arena.laid, 1);
   assertEquals(arena.send(io(), a.fd, 0), 1);
   const got = new MessageArena(1000);
@@ -153,7 +160,7 @@ test("a call goes on from the message where the last one ended", RAW, () => {
   const [a, b] = pair();
   using _a = a, _b = b;
   const [out, index] = filled(1, 70_000, 2);
-  out.layOut(index, 0, 3, PEER, SINGLE, true, 0);
+  out.layOut(index, 0, 3, PEER, true, 0);
   assertEquals(out.send(io(), a.fd, 0), 1, "sendmmsg swallows what is not the first one's");
   assert(failed(out.send(io(), a.fd, 1)) && failedWith("EMSGSIZE"));
   assertEquals(out.send(io(), a.fd, 2), 1);
@@ -166,7 +173,7 @@ test("an arena that was transferred is a TypeError before the call, and nothing 
   const [a, b] = pair();
   using _a = a, _b = b;
   const [out, index] = filled(3);
-  out.layOut(index, 0, 1, PEER, SINGLE, true, 0);
+  out.layOut(index, 0, 1, PEER, true, 0);
   const arena = new MessageArena(100);
   assert(failed(arena.receive(io(), b.fd, PLAIN, 64, 9)));
   out.send(io(), a.fd, 0);

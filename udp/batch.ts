@@ -9,6 +9,7 @@ import { addressIn, encodedDestination } from "./address.ts";
 import { controlOf, type ControlSender, type RunSettings, sameSettings, settingsOf } from "./control.ts";
 import { isDetached } from "./engine.ts";
 import { bitOf, bitsOf, FieldReader } from "./metadata.ts";
+import type { TrainLimits } from "./segments.ts";
 import type {
   Datagram,
   DatagramField,
@@ -42,15 +43,15 @@ export interface Receiver {
 export interface Sender extends ControlSender {
   /** Whether it goes to the peer, whatever the batch says of senders. */
   readonly connected: boolean;
+  readonly trains: TrainLimits;
 }
 
 /** What is laid out for sending. */
 interface LaidOut {
   readonly start: number;
   readonly end: number;
-  /** The datagram behind the last. */
-  readonly behind: number;
-  readonly trains: Trains;
+  readonly limits: TrainLimits;
+  readonly version: number;
   readonly connected: boolean;
   readonly family: "inet" | "inet6";
 }
@@ -68,8 +69,8 @@ export interface BatchAccess {
   /** Puts one datagram into it that came otherwise: the room for it, and then its length and sender. */
   room(batch: DatagramBatch, doing: string): Bytes;
   put(batch: DatagramBatch, byteLength: number, remoteAddr: UdpAddress): void;
-  /** Lays out datagrams to be sent; gives the one behind the last. */
-  layOut(batch: DatagramBatch, start: number, end: number, sender: Sender, trains: Trains, doing: string): number;
+  /** Lays out datagrams to be sent; `trial` is for trains of the first of them, in the place of what the sender says. */
+  layOut(batch: DatagramBatch, start: number, end: number, sender: Sender, trial: Trains | null, doing: string): void;
   /** sendmmsg of what is laid out, from a message on. */
   send(batch: DatagramBatch, io: LibcIo, fd: number, message: number): number;
   /** How many messages are laid out, and where each begins. */
@@ -174,7 +175,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
         batch.#length = batch.#runs = 1;
         batch.#senders[0] = remoteAddr;
       },
-      layOut: (batch, start, end, sender, trains, doing) => batch.#layOut(start, end, sender, trains, doing),
+      layOut: (batch, start, end, sender, trial, doing) => batch.#layOut(start, end, sender, trial, doing),
       send: (batch, io, fd, message) => batch.#arena.send(io, fd, message),
       laid: (batch) => batch.#arena.laid,
       first: (batch, message) => batch.#arena.first(message),
@@ -548,38 +549,40 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
 
   // ---- Sending ----
 
-  #layOut(start: number, end: number, sender: Sender, trains: Trains, doing: string): number {
+  #layOut(start: number, end: number, sender: Sender, trial: Trains | null, doing: string): void {
     const last = this.#laidOut;
+    const { connected, family, trains: limits } = sender;
     if (
-      last !== null && last.start === start && last.end === end && last.trains === trains &&
-      last.connected === sender.connected && last.family === sender.family
-    ) return last.behind;
+      last !== null && trial === null && last.start === start && last.end === end && last.limits === limits &&
+      last.version === limits.version && last.connected === connected && last.family === family
+    ) return;
+    const first = this.run(start);
     let most = 0;
     const controls: (Bytes | null)[] = [];
     if (!this.#received) {
-      for (let run = this.#index[start * ENTRY + 2]!; run <= this.#index[(end - 1) * ENTRY + 2]!; run++) {
+      for (let run = first; run <= this.run(end - 1); run++) {
         const control = controlOf(this.#settings[run]!, sender, doing);
         controls[run] = control;
         if (control !== null) most = Math.max(most, control.byteLength);
       }
     }
-    const behind = this.#arena.layOut(
+    const address = (run: number) => connected ? null : this.#address(run);
+    this.#arena.layOut(
       this.#index,
       start,
       end,
       {
-        address: (run) => sender.connected ? null : this.#address(run),
+        address,
         control: (run) => controls[run] ?? null,
+        trains: (run) => trial !== null && run === first ? trial : limits.to(address(run)),
       },
-      trains,
-      sender.family === "inet",
+      family === "inet",
       most,
     );
     // A half of the traffic class is completed by that of the socket, which may change.
-    this.#laidOut = most > 0
+    this.#laidOut = most > 0 || trial !== null
       ? null
-      : { start, end, behind, trains, connected: sender.connected, family: sender.family };
-    return behind;
+      : { start, end, limits, version: limits.version, connected, family };
   }
 
   #address(run: number): Bytes | null {

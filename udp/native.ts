@@ -6,7 +6,7 @@ import { constant } from "../internal/constants.ts";
 import { addressOf as kernelAddressOf, REFUSED } from "../internal/descriptor.ts";
 import { type ErrnoName, errnoNumber, failed, failedWith, lastErrno, systemErrorOf } from "../internal/errno.ts";
 import { type LibcIo, libcIo } from "../internal/libc_io.ts";
-import { DATAGRAM_MAX, type ReceivePlan, receivePlan, type Trains } from "../internal/mmsg.ts";
+import { DATAGRAM_MAX, type ReceivePlan, receivePlan, SINGLE, type Trains } from "../internal/mmsg.ts";
 import { receiveMessage, sendMessage } from "../internal/msghdr.ts";
 import { checkDestination, checkNet, isGranted } from "../internal/permission.ts";
 import { LOOK, nobodyWaits, READABLE, SHORT, turn, WRITABLE } from "../internal/reactor.ts";
@@ -44,7 +44,7 @@ import {
 } from "./engine.ts";
 import { bitOf, FieldReader, FIELDS, spaceOf } from "./metadata.ts";
 import { joinNativeV4, joinNativeV6 } from "./native_join.ts";
-import { mostSegments } from "./segments.ts";
+import { TrainLimits } from "./segments.ts";
 import type {
   Datagram,
   DatagramField,
@@ -108,8 +108,6 @@ const QUEUE_RETRY = 1;
 const RECEIVING = "Cannot receive on a UDP socket";
 const SENDING = "Cannot send on a UDP socket";
 
-const SINGLE: Trains = Object.freeze({ segments: 1, bytes: 0 });
-
 /** What was received into the room, in memory of its own; this way is quicker than slice(). */
 function copied(byteLength: number): Bytes {
   return new Uint8Array(room.subarray(0, byteLength));
@@ -134,8 +132,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
   peer: Bytes | null = null;
   readonly #look: number | undefined;
   #addr: UdpAddress;
-  /** Trains as far as they go here; null before anybody asked. */
-  #trains: Trains | null = null;
+  readonly trains: TrainLimits = new TrainLimits();
   /** With `gro`: the train whose datagrams are given one by one, and the next of them. */
   #train: DatagramBatch | null = null;
   #next = 0;
@@ -181,7 +178,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   /** Datagrams that one send can be split into; asked of the kernel once. */
   get maxSegments(): number {
-    return this.#trainsNow().segments;
+    return this.trains.segments;
   }
 
   descriptor(): number {
@@ -203,10 +200,6 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   doing(): string {
     return `Cannot send on ${this.#name()}`;
-  }
-
-  #trainsNow(): Trains {
-    return this.#trains ??= Object.freeze({ segments: mostSegments(), bytes: DATAGRAM_MAX });
   }
 
   #name(): string {
@@ -750,7 +743,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   /**
    * Sends as much as goes out now, and tells how far it came whenever the kernel took some. A train that is refused goes
-   * out as single datagrams; when those are taken, trains are shorter from then on, or are no more.
+   * out as single datagrams; when those are taken, trains to that destination are shorter from then on, or are no more.
    *
    * @returns Why it ended before the end: no room in the socket, or none in the queue of the interface.
    */
@@ -761,23 +754,22 @@ export class NativeEngine implements Engine, Receiver, Sender {
     came: (position: number) => void,
   ): "blocked" | "full" | null {
     let at = start;
-    /** What trains are tried with, after a refusal. */
+    /** What the train at hand is tried with, after a refusal. */
     let trial: Trains | null = null;
     while (at < end) {
-      const trains: Trains = trial ?? this.#trainsNow();
-      access.layOut(batch, at, end, this, trains, SENDING);
+      access.layOut(batch, at, end, this, trial, SENDING);
       const laid = access.laid(batch);
       for (let message = 0, repeats = 0; message < laid;) {
         const fd = this.#open("send on");
         const taken = access.send(batch, this.#io, fd, message);
         if (!failed(taken)) {
+          if (trial !== null) {
+            this.trains.lower(this.#destination(batch, at), trial);
+            trial = null;
+          }
           repeats = 0;
           message += taken;
           came(at = access.first(batch, message));
-          if (trial !== null) {
-            this.#trains = trial;
-            trial = null;
-          }
           continue;
         }
         if (failedWith("EINTR")) continue;
@@ -787,7 +779,14 @@ export class NativeEngine implements Engine, Receiver, Sender {
         // A report of an earlier datagram: nothing is skipped for it.
         if (++repeats < (isReport(errno) ? REPEATS : 2)) continue;
         const count = access.first(batch, message + 1) - access.first(batch, message);
-        const less: Trains | null = count > 1 ? fewer(trains, count, batch.byteLength(at), errno) : null;
+        const known = this.trains.to(this.#destination(batch, at));
+        const size = batch.byteLength(at);
+        if (count > 1 && (count > known.segments || size > known.bytes)) {
+          // Laid out before the path to there was known.
+          trial = null;
+          break;
+        }
+        const less: Trains | null = count > 1 ? fewer(trial ?? known, count, size, errno) : null;
         if (less === null) throw this.#batchError(batch, at, errno);
         trial = less;
         break;
@@ -796,9 +795,13 @@ export class NativeEngine implements Engine, Receiver, Sender {
     return null;
   }
 
+  /** Where a datagram of a batch goes; null for the peer. */
+  #destination(batch: DatagramBatch, i: number): Bytes | null {
+    return this.peer !== null ? null : access.destination(batch, batch.run(i));
+  }
+
   #batchError(batch: DatagramBatch, at: number, errno: number): Error {
-    const to = this.peer !== null ? null : access.destination(batch, batch.run(at));
-    const error = this.#sendError(errno, "sendmmsg", batch.byteLength(at), to);
+    const error = this.#sendError(errno, "sendmmsg", batch.byteLength(at), this.#destination(batch, at));
     error.message = `${error.message} (datagram ${at} of the batch)`;
     return error;
   }
@@ -838,6 +841,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   #moved(peer: Bytes | null): void {
     this.peer = peer;
+    this.trains.forgetPeer();
     this.port = this.addr.port;
   }
 

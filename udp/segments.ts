@@ -1,7 +1,8 @@
-// How many datagrams one send can be split into on this machine: asked of the kernel, by trying.
-// How trains are made of a batch: internal/mmsg.ts. What a path refuses later: native.ts.
+// How many datagrams one send can be split into: on this machine, which is asked by trying, and to each destination.
+// How trains are made of a batch: internal/mmsg.ts. What is done when a path refuses one: native.ts.
 import { failed, failedWith } from "../internal/errno.ts";
 import { libcIo } from "../internal/libc_io.ts";
+import { DATAGRAM_MAX, type Trains } from "../internal/mmsg.ts";
 import { sendMessage } from "../internal/msghdr.ts";
 import { encodeAddress } from "../internal/sockaddr.ts";
 import { encodeControl } from "../internal/cmsg.ts";
@@ -11,6 +12,48 @@ import { Socket } from "../socket/socket.ts";
 const NEW = 128;
 const OLD = 64;
 const DOING = "Cannot ask for segments";
+/** Destinations that are remembered; one that is forgotten refuses again. */
+const MOST = 1024;
+/** Where the address begins in a sockaddr, behind family and port: the port is no part of the path. */
+const HOST = 4;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** How far trains go from a socket: as far as the kernel takes them, and less far where the path refused some. */
+export class TrainLimits {
+  #most: Trains | null = null;
+  readonly #less = new Map<string, Trains>();
+  /** Another number after every change. */
+  version = 0;
+
+  /** How far they go to a destination, a sockaddr; null for the peer. */
+  to(destination: Bytes | null): Trains {
+    const most = this.#most ??= Object.freeze({ segments: mostSegments(), bytes: DATAGRAM_MAX });
+    return this.#less.size === 0 ? most : this.#less.get(keyOf(destination)) ?? most;
+  }
+
+  /** Remembers that they go no further. */
+  lower(destination: Bytes | null, trains: Trains): void {
+    if (this.#less.size === MOST) this.#less.clear();
+    this.#less.set(keyOf(destination), trains);
+    this.version++;
+  }
+
+  /** There is another peer, or none. */
+  forgetPeer(): void {
+    this.#less.delete(keyOf(null));
+    this.version++;
+  }
+
+  /** Datagrams that a train may have, wherever it goes. */
+  get segments(): number {
+    return Math.min(this.to(null).segments, ...[...this.#less.values()].map(({ segments }) => segments));
+  }
+}
+
+function keyOf(destination: Bytes | null): string {
+  return destination === null ? "" : destination.subarray(HOST).join();
+}
 
 let known: number | undefined;
 
@@ -19,7 +62,7 @@ let known: number | undefined;
  * bytes over loopback, once; nothing leaves the machine. Where not even that works, the most is assumed, as a send that is
  * refused falls back anyway.
  */
-export function mostSegments(): number {
+function mostSegments(): number {
   return known ??= ask();
 }
 

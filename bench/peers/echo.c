@@ -31,6 +31,8 @@ static void *stream(void *argument) {
   int fd = (int)(long)argument, on = 1;
   char *data = malloc(65536);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  /* Not BBR, which would pace: see carried.ts. */
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
   for (ssize_t n; (n = recv(fd, data, 65536, 0)) > 0;)
     for (ssize_t sent = 0; sent < n;) {
       ssize_t m = send(fd, data + sent, n - sent, MSG_NOSIGNAL);

@@ -65,6 +65,33 @@ test("datagrams above the path's size go in fragments, each once, though no trai
   });
 });
 
+test("a path that takes no trains of a size leaves those to other places as they are", NEEDS, async () => {
+  await withPair(async (left, right) => {
+    await using hears = receiver(right, 40);
+    assertEquals(await hears.line(), "ready");
+    const output = await left.run(
+      `const socket = udp.bindUdp({ sendBufferSize: 4_000_000 });
+       const near = udp.bindUdp({ hostname: "127.0.0.1", gro: true });
+       const far = { hostname: "10.77.0.2", port: 5004 };
+       const batch = new udp.DatagramBatch();
+       const send = async (remoteAddr, count, from = 0) => {
+         batch.clear();
+         for (let i = from; i < from + count; i++) batch.add(new Uint8Array(8192).fill(i, 0, 1), { remoteAddr });
+         return await socket.sendBatch(batch);
+       };
+       console.log(await send(far, 20));
+       // What comes by one call of the kernel went as a train.
+       const came = new udp.DatagramBatch();
+       console.log(await send(near.addr, 7), await near.receiveBatch(came));
+       console.log(await send(far, 20, 20));
+       socket.close();
+       near.close();`,
+    );
+    assertEquals(output.split("\n"), ["20", "7 7", "20"]);
+    assertEquals([await hears.line(), await hears.line(), await hears.line()], ["True", "[8192]", "no more"]);
+  });
+});
+
 test("gro merges what came over a cable, and metadata tells the interface of each train", NEEDS, async () => {
   await withPair(async (left, right) => {
     await using hears = right.start(
