@@ -1,13 +1,12 @@
 // UDP over sockets of our own: single datagrams, messages with what goes with them, batches, trains; all of the kernel's.
 // Without FFI: portable.ts. How a socket waits: socket/socket.ts. The memory of batches: internal/mmsg.ts.
 import { shown } from "../internal/argument.ts";
-import { ControlReader } from "../internal/cmsg_reader.ts";
 import { constant } from "../internal/constants.ts";
 import { addressOf as kernelAddressOf, REFUSED } from "../internal/descriptor.ts";
 import { type ErrnoName, errnoNumber, failed, failedWith, lastErrno, systemErrorOf } from "../internal/errno.ts";
 import { type LibcIo, libcIo } from "../internal/libc_io.ts";
-import { DATAGRAM_MAX, type ReceivePlan, receivePlan, SINGLE, type Trains } from "../internal/mmsg.ts";
-import { receiveMessage, sendMessage } from "../internal/msghdr.ts";
+import { DATAGRAM_MAX, MessageArena, type ReceivePlan, receivePlan, SINGLE, type Trains } from "../internal/mmsg.ts";
+import { sendMessage } from "../internal/msghdr.ts";
 import { checkDestination, checkNet, isGranted } from "../internal/permission.ts";
 import { LOOK, nobodyWaits, READABLE, SHORT, turn, WRITABLE } from "../internal/reactor.ts";
 import {
@@ -66,18 +65,17 @@ export interface NativeOptions {
   readonly spin: number | "adaptive";
 }
 
-/** Where datagrams go that are received without a buffer; what came is copied out before anything else can be received. */
-const room: Bytes = new Uint8Array(65_536);
+/** Where single datagrams go that come without a buffer or with metadata; copied out before anything else can be received. */
+const inbox = new MessageArena(DATAGRAM_MAX);
+/** Room for whatever a socket was asked to tell. */
+const INBOX: ReceivePlan = receivePlan(false, spaceOf(FIELDS));
+let inboxReader: FieldReader | undefined;
 const name: Bytes = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
-/** What is told of the datagram that was received last by itself, read before anything else can be received. */
-const toldBytes: Bytes = new Uint8Array(receivePlan(true, spaceOf(FIELDS)).control);
-let told: FieldReader | undefined;
 const now = performance.now.bind(performance);
 
 const QUIET = constant("MSG_NOSIGNAL", "linux");
 const TRUNC = constant("MSG_TRUNC", "linux");
-const CONTROL_TRUNC = constant("MSG_CTRUNC", "linux");
 /** An address of family AF_UNSPEC: connecting to it disconnects. */
 const UNSPECIFIED: Bytes = new Uint8Array(16);
 
@@ -108,9 +106,15 @@ const QUEUE_RETRY = 1;
 const RECEIVING = "Cannot receive on a UDP socket";
 const SENDING = "Cannot send on a UDP socket";
 
-/** What was received into the room, in memory of its own; this way is quicker than slice(). */
+/** What lies in the inbox, in memory of its own; this way is quicker than slice(). */
 function copied(byteLength: number): Bytes {
-  return new Uint8Array(room.subarray(0, byteLength));
+  return new Uint8Array(inbox.bytes.subarray(0, byteLength));
+}
+
+/** The beginning of a buffer, with these bytes in it. */
+function filled(buffer: Bytes, data: Bytes): Bytes {
+  buffer.set(data);
+  return buffer.subarray(0, data.byteLength);
 }
 
 function isReport(errno: number): boolean {
@@ -220,7 +224,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const fd = this.#open("receive on");
     if (buffer !== undefined) this.#check(buffer);
     if (this.plan.gro) return this.#fromTrain(fd, buffer);
-    const into = buffer === undefined ? room : buffer;
+    const into = buffer === undefined ? inbox.bytes : buffer;
     for (;;) {
       const result = this.#io.recvfrom(fd, into, TRUNC, name, nameLength);
       if (!failed(result)) {
@@ -383,28 +387,27 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   #message(fd: number, buffer: Bytes | undefined): Datagram<DatagramField> | null {
     if (this.plan.gro) return this.#messageFromTrain(fd, buffer);
-    const { fields, plan, port } = this;
-    const into = buffer ?? room;
+    const { fields, port } = this;
     for (;;) {
-      const raw = receiveMessage(this.#io, fd, [into], true, plan.control, TRUNC);
-      if (raw === null) {
-        if (this.#blocked("recvmsg", fd)) return null;
+      if (failed(inbox.receive(this.#io, fd, INBOX, DATAGRAM_MAX, 1))) {
+        if (this.#blocked("recvmmsg", fd)) return null;
         continue;
       }
-      if (fields.length > 0 && (raw.flags & CONTROL_TRUNC) !== 0) {
+      if (fields.length > 0 && inbox.controlCut(0)) {
         throw new Error(
           `${RECEIVING}: the control messages were cut (MSG_CTRUNC), and with them what was asked for at bind`,
         );
       }
-      const { byteLength } = raw;
-      const held = Math.min(byteLength, into.byteLength);
-      const data = buffer === undefined ? copied(held) : buffer.subarray(0, held);
-      const from = addressIn(raw.address, 0, raw.address.byteLength);
+      const byteLength = inbox.length(0);
+      const { reader } = inbox;
+      const from = addressIn(reader.bytes, inbox.sender(0), inbox.senderLength(0));
+      const data = buffer === undefined
+        ? copied(byteLength)
+        : filled(buffer, inbox.bytes.subarray(0, Math.min(byteLength, buffer.byteLength)));
       if (fields.length === 0) return datagramOf(data, from, byteLength, fields, () => {});
-      const reader = told ??= new FieldReader(new ControlReader(toldBytes));
-      toldBytes.set(raw.control);
-      reader.turnTo(0, raw.control.byteLength);
-      return datagramOf(data, from, byteLength, fields, (field) => reader.field(bitOf(field), port));
+      const told = inboxReader ??= new FieldReader(reader);
+      told.turnTo(inbox.controlStart(0), inbox.controlEnd(0));
+      return datagramOf(data, from, byteLength, fields, (field) => told.field(bitOf(field), port));
     }
   }
 
@@ -413,8 +416,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (train === null) return null;
     const i = this.#next;
     const data = train.data(i);
-    const held = buffer === undefined ? data.slice() : buffer.subarray(0, Math.min(data.byteLength, buffer.byteLength));
-    if (buffer !== undefined) held.set(data.subarray(0, held.byteLength));
+    const held = buffer === undefined ? data.slice() : filled(buffer, data.subarray(0, buffer.byteLength));
     const { fields } = this;
     const got = datagramOf(held, train.remoteAddr(i), data.byteLength, fields, (field) => train.metadata(i, field));
     this.#given(train);

@@ -267,12 +267,15 @@ test("receiveMessage() refuses control messages that were cut by more than was a
   using socket = bind({ metadata: ["hopLimit"] });
   const { socket: beneath } = socket;
   // Options by hand, more than there is spare room for.
-  const { IP_PKTINFO, IP_RECVTOS, SO_TIMESTAMPNS, IP_RECVORIGDSTADDR, SO_RCVMARK, IP_RECVOPTS } = await import(
+  const { IP_PKTINFO, IP_RECVTOS, SO_TIMESTAMPNS, IP_RECVORIGDSTADDR, SO_RCVMARK, IP_RECVOPTS, ...more } = await import(
     "../../options/mod.ts"
   );
   for (const option of [IP_PKTINFO, IP_RECVTOS, SO_TIMESTAMPNS, IP_RECVORIGDSTADDR, SO_RCVMARK, IP_RECVOPTS]) {
     option.set(beneath, true);
   }
+  // Three times more, and 40 options of IP that do nothing.
+  more.SO_TIMESTAMPING.set(beneath, 1 << 3 | 1 << 4);
+  more.IP_OPTIONS.set(beneath, new Uint8Array(40).fill(1));
   await socket.send(bytes("x"), socket.addr);
   await assertRejects(() => socket.receiveMessage(), Error, "MSG_CTRUNC");
 });
