@@ -22,32 +22,33 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** How far trains go from a socket: as far as the kernel takes them, and less far where the path refused some. */
 export class TrainLimits {
   #most: Trains | null = null;
-  readonly #less = new Map<string, Trains>();
+  /** Made for the first refusal: most sockets meet none. */
+  #less: Map<string, Trains> | null = null;
   /** Another number after every change. */
   version = 0;
 
   /** How far they go to a destination, a sockaddr; null for the peer. */
   to(destination: Bytes | null): Trains {
     const most = this.#most ??= Object.freeze({ segments: mostSegments(), bytes: DATAGRAM_MAX });
-    return this.#less.size === 0 ? most : this.#less.get(keyOf(destination)) ?? most;
+    return this.#less === null ? most : this.#less.get(keyOf(destination)) ?? most;
   }
 
   /** Remembers that they go no further. */
   lower(destination: Bytes | null, trains: Trains): void {
-    if (this.#less.size === MOST) this.#less.clear();
+    if (this.#less === null || this.#less.size === MOST) this.#less = new Map();
     this.#less.set(keyOf(destination), trains);
     this.version++;
   }
 
   /** There is another peer, or none. */
   forgetPeer(): void {
-    this.#less.delete(keyOf(null));
+    this.#less?.delete(keyOf(null));
     this.version++;
   }
 
   /** Datagrams that a train may have, wherever it goes. */
   get segments(): number {
-    return Math.min(this.to(null).segments, ...[...this.#less.values()].map(({ segments }) => segments));
+    return Math.min(this.to(null).segments, ...[...this.#less?.values() ?? []].map(({ segments }) => segments));
   }
 }
 
