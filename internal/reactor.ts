@@ -10,10 +10,10 @@
 //   last waiter leaves, and ends with the last entry.
 // - The runtime's thread pool is shared with files and lookups: a call that was just parked may stand in its queue. While
 //   it is new, a 1 ms timer sends a probe behind it, and looks for events by itself until the probe has answered.
-// - A turn is yielded at the latest after 64 calls that did not have to wait and 1 ms, and every 4 ms the runtime's own
+// - A turn is yielded at the latest after 64 calls that did not have to wait and 2 ms, and every 6 ms the runtime's own
 //   sockets have theirs. A real wait counts as both.
 // - Waking the parked call takes two changes of threads. While waits are short, the isolate looks for events itself, after
-//   all else that was due has run, and for 20 µs at most; every 4 ms it waits for real all the same.
+//   all else that was due has run, and for 20 µs at most; every 6 ms it waits for real all the same.
 // - In a Worker the call has a limit of 1 s: terminate() leaves its thread in it.
 // - A borrowed descriptor that its owner closes gives no event, ever: while one is awaited, it is verified every 200 ms.
 //
@@ -40,8 +40,8 @@ const VERIFY_EVERY = 200;
 const UNREFED_TICK = 10;
 /** After so many calls that did not have to wait, the time since others had their turn is looked at; milliseconds. */
 const CREDIT = 64;
-const TURN_EVERY = 1;
-const DEEP_EVERY = 4;
+const TURN_EVERY = 2;
+const DEEP_EVERY = 6;
 /** How long the runtime is left idle then; microseconds. */
 const IDLE = 20;
 /** How long to look before the parked call is left to wake us, and the wait that is short enough for it; milliseconds. */
