@@ -423,31 +423,46 @@ export class NativeEngine implements Engine, Receiver, Sender {
     return got;
   }
 
-  async receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
-    const signal = signalOf(options, RECEIVING);
-    access.take(batch, RECEIVING);
+  receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
     try {
-      for (let since = 0;;) {
-        const count = this.#batch(batch) ||
-          (this.#lastWait <= SHORT ? this.#spinFor(() => this.#batch(batch) || null) ?? 0 : 0);
-        if (count > 0) {
-          const others = turn();
-          if (others !== null) await others;
-          return count;
-        }
-        const began = now();
-        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
-        this.#lastWait = now() - began;
-      }
-    } finally {
-      access.give(batch);
+      const signal = signalOf(options, RECEIVING);
+      const count = this.#receiveInto(batch);
+      return count > 0 ? gaveBack(batch, count) : this.#receiveBatchLater(batch, signal);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 
   tryReceiveBatch(batch: DatagramBatch): number | null {
+    const count = this.#receiveInto(batch);
+    access.give(batch);
+    return count || null;
+  }
+
+  /** Takes a batch, and what is there; the caller gives the batch back, unless this throws. */
+  #receiveInto(batch: DatagramBatch): number {
     access.take(batch, RECEIVING);
     try {
-      return this.#batch(batch) || null;
+      return this.#batch(batch);
+    } catch (error) {
+      access.give(batch);
+      throw error;
+    }
+  }
+
+  async #receiveBatchLater(batch: DatagramBatch, signal: AbortSignal | undefined): Promise<number> {
+    try {
+      for (let since = 0;;) {
+        if (this.#lastWait <= SHORT) {
+          const count = this.#spinFor(() => this.#batch(batch) || null);
+          if (count !== null) return await afterTurn(count);
+        }
+        const began = now();
+        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+        this.#lastWait = now() - began;
+        const count = this.#batch(batch);
+        if (count > 0) return await afterTurn(count);
+      }
     } finally {
       access.give(batch);
     }
@@ -648,40 +663,51 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
   }
 
-  async sendBatch(
-    batch: DatagramBatch | readonly OutgoingDatagram[],
-    options?: WaitOptions & Part,
-  ): Promise<number> {
-    if (Array.isArray(batch)) return await this.#sendAll(batch, options);
+  sendBatch(batch: DatagramBatch | readonly OutgoingDatagram[], options?: WaitOptions & Part): Promise<number> {
+    if (Array.isArray(batch)) return this.#sendAll(batch, options);
     const one = batch as DatagramBatch;
-    const signal = signalOf(options, SENDING);
-    access.take(one, SENDING);
-    let at = 0;
-    let begin = 0;
     try {
-      const { start, end } = partOf(options, one.length, SENDING);
-      at = begin = start;
-      access.sent(one, 0);
-      this.#allow(one, start, end);
-      for (let since = 0; at < end;) {
-        const before = at;
-        const blocked = this.#push(one, at, end, (position) => {
-          at = position;
-          access.sent(one, position - start);
-        });
-        if (at === end) break;
-        if (at > before) since = 0;
-        if (blocked === "full") await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
+      const signal = signalOf(options, SENDING);
+      const progress = this.#begin(one, options);
+      const { start, end, at } = progress;
+      return at === end ? gaveBack(one, at - start) : this.#sendRest(one, progress, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Takes a batch and sends what goes out now; the caller gives the batch back, unless this throws. */
+  #begin(batch: DatagramBatch, part: Part | undefined): Progress {
+    access.take(batch, SENDING);
+    let progress: Progress | null = null;
+    try {
+      const { start, end } = partOf(part, batch.length, SENDING);
+      progress = { start, end, at: start, full: false };
+      access.sent(batch, 0);
+      this.#allow(batch, start, end);
+      this.#push(batch, progress);
+      return progress;
+    } catch (error) {
+      access.give(batch);
+      throw withSent(error, progress);
+    }
+  }
+
+  async #sendRest(batch: DatagramBatch, progress: Progress, signal: AbortSignal | undefined): Promise<number> {
+    try {
+      for (let since = 0; progress.at < progress.end;) {
+        if (progress.full) await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
         else since = await ready(this.socket as Socket, WRITABLE, signal, "send on", since);
         signal?.throwIfAborted();
+        const before = progress.at;
+        this.#push(batch, progress);
+        if (progress.at > before) since = 0;
       }
-      const others = turn();
-      if (others !== null) await others;
-      return at - start;
+      return await afterTurn(progress.at - progress.start);
     } catch (error) {
-      throw error instanceof Error ? Object.assign(error, { sent: at - begin }) : error;
+      throw withSent(error, progress);
     } finally {
-      access.give(one);
+      access.give(batch);
     }
   }
 
@@ -713,20 +739,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   trySendBatch(batch: DatagramBatch, options?: Part): number | null {
-    access.take(batch, SENDING);
-    let sent = 0;
-    try {
-      const { start, end } = partOf(options, batch.length, SENDING);
-      access.sent(batch, 0);
-      if (start === end) return 0;
-      this.#allow(batch, start, end);
-      this.#push(batch, start, end, (position) => access.sent(batch, sent = position - start));
-      return sent === 0 ? null : sent;
-    } catch (error) {
-      throw error instanceof Error ? Object.assign(error, { sent }) : error;
-    } finally {
-      access.give(batch);
-    }
+    const { start, end, at } = this.#begin(batch, options);
+    access.give(batch);
+    return at === start && at < end ? null : at - start;
   }
 
   /** Checks that each destination may be sent to; nobody is asked in the midst of a batch. */
@@ -746,16 +761,11 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /**
    * Sends as much as goes out now, and tells how far it came whenever the kernel took some. A train that is refused goes
    * out as single datagrams; when those are taken, trains to that destination are shorter from then on, or are no more.
-   *
-   * @returns Why it ended before the end: no room in the socket, or none in the queue of the interface.
    */
-  #push(
-    batch: DatagramBatch,
-    start: number,
-    end: number,
-    came: (position: number) => void,
-  ): "blocked" | "full" | null {
-    let at = start;
+  #push(batch: DatagramBatch, progress: Progress): void {
+    const { start, end } = progress;
+    let { at } = progress;
+    progress.full = false;
     /** What the train at hand is tried with, after a refusal. */
     let trial: Trains | null = null;
     while (at < end) {
@@ -771,12 +781,14 @@ export class NativeEngine implements Engine, Receiver, Sender {
           }
           repeats = 0;
           message += taken;
-          came(at = access.first(batch, message));
+          progress.at = at = access.first(batch, message);
+          access.sent(batch, at - start);
           continue;
         }
         if (failedWith("EINTR")) continue;
-        if (failedWith("EAGAIN")) return "blocked";
-        if (failedWith("ENOBUFS")) return "full";
+        if (failedWith("EAGAIN")) return;
+        progress.full = failedWith("ENOBUFS");
+        if (progress.full) return;
         const errno = lastErrno();
         // A report of an earlier datagram: nothing is skipped for it.
         if (++repeats < (isReport(errno) ? REPEATS : 2)) continue;
@@ -794,7 +806,6 @@ export class NativeEngine implements Engine, Receiver, Sender {
         break;
       }
     }
-    return null;
   }
 
   /** Where a datagram of a batch goes; null for the peer. */
@@ -907,6 +918,34 @@ function object(datagram: OutgoingDatagram, doing: string): OutgoingDatagram {
 /** Whether the queue of an interface is full. */
 function isFull(error: unknown): boolean {
   return (error as { code?: unknown }).code === "ENOBUFS";
+}
+
+/** How far a batch was sent. */
+interface Progress {
+  readonly start: number;
+  readonly end: number;
+  at: number;
+  /** Whether it stopped for the queue of the interface, and not for the socket. */
+  full: boolean;
+}
+
+/** An error that tells how many were sent before it. */
+function withSent(error: unknown, progress: Progress | null): unknown {
+  const sent = progress === null ? 0 : progress.at - progress.start;
+  return error instanceof Error ? Object.assign(error, { sent }) : error;
+}
+
+/** What a call with a batch has got without waiting; the batch is given back when the call is over. */
+function gaveBack(batch: DatagramBatch, count: number): Promise<number> {
+  const others = turn();
+  if (others === null) {
+    access.give(batch);
+    return Promise.resolve(count);
+  }
+  return others.then(() => {
+    access.give(batch);
+    return count;
+  });
 }
 
 /** What a call has got without waiting, once others had their turn. */
