@@ -61,6 +61,7 @@ async function sources(): Promise<Source[]> {
     }
   }
   await add("mod.ts");
+  await add("files.ts");
   const present = new Set<string>();
   for await (const entry of Deno.readDir(ROOT)) present.add(entry.name);
   for (const room of ROOMS) {
@@ -129,6 +130,17 @@ test(
     assertEquals(wrong, []);
   },
 );
+
+test("files.ts names every file that is there at run time, and mod.ts imports it first", { read: true }, async () => {
+  const all = await sources();
+  const code = (path: string): string => all.find((source) => source.path === path)!.code;
+  const listed = [...code("files.ts").matchAll(/^import "\.\/([^"]+)";$/gm)].map(([, path]) => path);
+  const there = all.filter(({ path, code }) =>
+    /\/(?!mod\.ts$)/.test(path) && /^(export )?(abstract |async )?(const|let|function|class)\b/m.test(code)
+  );
+  assertEquals(listed.toSorted(), there.map(({ path }) => path).toSorted());
+  assertEquals(code("mod.ts").match(/^(import|export)\b[^\n]*/m)?.[0], 'import "./files.ts";');
+});
 
 test("the sources are found at all", { read: true }, async () => {
   const paths = (await sources()).map(({ path }) => path);
