@@ -126,33 +126,41 @@ const RETURN_K = BPF.BPF_RET | BPF.BPF_K;
 const RETURN_A = BPF.BPF_RET | BPF.BPF_A;
 
 /** The codes that the kernel knows: of all that the bits allow, these alone. */
-const CODES: ReadonlySet<number> = new Set([
-  ...ALU.flatMap((operation) => [BPF.BPF_ALU | operation | BPF.BPF_K, BPF.BPF_ALU | operation | BPF.BPF_X]),
-  BPF.BPF_ALU | BPF.BPF_NEG,
-  ...SIZES.flatMap((size) => [BPF.BPF_LD | size | BPF.BPF_ABS, BPF.BPF_LD | size | BPF.BPF_IND]),
-  BPF.BPF_LD | BPF.BPF_W | BPF.BPF_LEN,
-  BPF.BPF_LD | BPF.BPF_IMM,
-  LOAD_MEMORY,
-  BPF.BPF_LDX | BPF.BPF_W | BPF.BPF_LEN,
-  BPF.BPF_LDX | BPF.BPF_B | BPF.BPF_MSH,
-  BPF.BPF_LDX | BPF.BPF_IMM,
-  LOAD_MEMORY_X,
-  BPF.BPF_ST,
-  BPF.BPF_STX,
-  BPF.BPF_MISC | BPF.BPF_TAX,
-  BPF.BPF_MISC | BPF.BPF_TXA,
-  RETURN_K,
-  RETURN_A,
-  ALWAYS,
-  ...CONDITIONS.flatMap((condition) => [BPF.BPF_JMP | condition | BPF.BPF_K, BPF.BPF_JMP | condition | BPF.BPF_X]),
-]);
+function knownCodes(): Set<number> {
+  return new Set([
+    ...ALU.flatMap((operation) => [BPF.BPF_ALU | operation | BPF.BPF_K, BPF.BPF_ALU | operation | BPF.BPF_X]),
+    BPF.BPF_ALU | BPF.BPF_NEG,
+    ...SIZES.flatMap((size) => [BPF.BPF_LD | size | BPF.BPF_ABS, BPF.BPF_LD | size | BPF.BPF_IND]),
+    BPF.BPF_LD | BPF.BPF_W | BPF.BPF_LEN,
+    BPF.BPF_LD | BPF.BPF_IMM,
+    LOAD_MEMORY,
+    BPF.BPF_LDX | BPF.BPF_W | BPF.BPF_LEN,
+    BPF.BPF_LDX | BPF.BPF_B | BPF.BPF_MSH,
+    BPF.BPF_LDX | BPF.BPF_IMM,
+    LOAD_MEMORY_X,
+    BPF.BPF_ST,
+    BPF.BPF_STX,
+    BPF.BPF_MISC | BPF.BPF_TAX,
+    BPF.BPF_MISC | BPF.BPF_TXA,
+    RETURN_K,
+    RETURN_A,
+    ALWAYS,
+    ...CONDITIONS.flatMap((condition) => [BPF.BPF_JMP | condition | BPF.BPF_K, BPF.BPF_JMP | condition | BPF.BPF_X]),
+  ]);
+}
 
 /** The offsets of extensions, by which the kernel knows them in a load of any size. */
-const EXTENSIONS: ReadonlySet<number> = new Set(
-  Object.entries(BPF).filter(([name]) => /^SKF_AD_(?!OFF)/.test(name)).map(([, number]) =>
-    BPF.SKF_AD_OFF + number >>> 0
-  ),
-);
+function knownExtensions(): Set<number> {
+  return new Set(
+    Object.entries(BPF).filter(([name]) => /^SKF_AD_(?!OFF)/.test(name)).map(([, number]) =>
+      BPF.SKF_AD_OFF + number >>> 0
+    ),
+  );
+}
+
+// Most programs that import the library filter nothing: these are made for the first filter.
+let codes: ReadonlySet<number> | undefined;
+let extensions: ReadonlySet<number> | undefined;
 
 /** The instructions of a user's program, each read once, or an error: reading a field may run code of the caller's. */
 export function instructionsOf(program: FilterProgram): FilterInstruction[] {
@@ -201,9 +209,10 @@ export function refusalOf(program: FilterProgram): Refusal | null {
   const count = program.length;
   const last = count - 1;
   let loadsMemory = false;
+  const taken = codes ??= knownCodes();
   for (let index = 0; index < count; index++) {
     const { code, jt, jf, k } = program[index]!;
-    if (!CODES.has(code)) return { index, why: `0x${code.toString(16)} is no code of an instruction` };
+    if (!taken.has(code)) return { index, why: `0x${code.toString(16)} is no code of an instruction` };
     switch (code & BPF_BITS.BPF_CLASS) {
       case BPF.BPF_ALU:
         if ((code === DIVIDE || code === REMAINDER) && k === 0) {
@@ -223,7 +232,7 @@ export function refusalOf(program: FilterProgram): Refusal | null {
           return { index, why: `there is no M[${k}], it must be M[0] to M[${BPF.BPF_MEMWORDS - 1}]` };
         }
         const absolute = (code & (BPF_BITS.BPF_CLASS | BPF_BITS.BPF_MODE)) === (BPF.BPF_LD | BPF.BPF_ABS);
-        if (absolute && k >= BPF.SKF_AD_OFF >>> 0 && !EXTENSIONS.has(k)) {
+        if (absolute && k >= BPF.SKF_AD_OFF >>> 0 && !(extensions ??= knownExtensions()).has(k)) {
           return { index, why: `the offset ${k | 0} is no extension's, it must be 0 or above, or of the headers` };
         }
         break;

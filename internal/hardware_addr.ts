@@ -4,13 +4,16 @@ import { shown, text } from "./argument.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Every packet of a packet socket has one: looking two digits up is quicker than making them. */
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+/** The digits of the bytes seen so far. Every packet of a packet socket has an address: looking them up is quicker. */
+const digits: string[] = [];
 
 /** Two lower-case digits a byte, colons between. */
 export function formatHardware(bytes: Uint8Array): string {
   let result = "";
-  for (let i = 0; i < bytes.length; i++) result += (i === 0 ? "" : ":") + HEX[bytes[i]!]!;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    result += (i === 0 ? "" : ":") + (digits[byte] ??= byte.toString(16).padStart(2, "0"));
+  }
   return result;
 }
 
