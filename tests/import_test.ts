@@ -1,6 +1,6 @@
 // Importing the library opens nothing, asks for nothing, and refuses by naming the flag; seen from another process.
 // What each refusal looks like where it is thrown is tested in its room.
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "./needs.ts";
 
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
@@ -55,6 +55,24 @@ test(
     assertEquals(out, "imported\n");
   },
 );
+
+test("importing everything decodes the source maps of short files alone", {
+  run: ["strace"],
+  read: true,
+  env: true,
+  linux: true,
+}, async () => {
+  const strace = new Deno.Command("strace", {
+    args: ["-f", "-qq", "-e", "trace=openat", Deno.execPath(), "run", "--no-config", MOD],
+  });
+  // The first run writes what it compiled; the second opens that once to run it, and once more for its map.
+  await strace.output();
+  const { stderr } = await strace.output();
+  const opened = [...new TextDecoder().decode(stderr).matchAll(/"([^"]+\.ts\.js)"/g)].map(([, path]) => path!);
+  const again = opened.filter((path, i) => opened.indexOf(path) < i).map((path) => path.split("/").at(-1)!);
+  assert(opened.length > 90, `${opened.length} compiled files were opened`);
+  assertEquals(again.toSorted(), ["files.ts.js", "mod.ts.js"]);
+});
 
 test(
   "an option without --allow-ffi is refused with the flag's name",
