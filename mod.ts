@@ -27,7 +27,7 @@
  *
  * @module
  */
-import "./files.ts";
+import "./internal/files.ts";
 export * from "./multicast/mod.ts";
 export * from "./options/mod.ts";
 export * from "./socket/mod.ts";
