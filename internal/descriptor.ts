@@ -8,8 +8,9 @@
 // Gaps that cannot be closed from here: a DatagramConn or HttpServer that was closed before this library ever saw it,
 // while another socket has its address by then, is taken for that other; unix connections without names, and listeners
 // that share a port, cannot be told apart when they were not made by this library: that is an error that lists them. A
-// socket that was closed while one of its own calls waits lives until that call has ended, and answers until then. A
-// descriptor that stands alone more than 65,536 numbers above all others is not found.
+// socket that was closed while one of its own calls waits lives until that call has ended, and answers until then. Where
+// no /proc tells how many descriptors there can be, one that stands alone more than 65,536 numbers above all others is not
+// found.
 import { integer, prefixed, shown } from "./argument.ts";
 import { constant, CONSTANTS } from "./constants.ts";
 import { check, failed, failedWith, systemError } from "./errno.ts";
@@ -419,8 +420,8 @@ export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[]
 }
 
 /**
- * So many closed numbers in a row end a search. Numbers are given lowest first, so the open ones lie close together;
- * what must be the only one of its kind is looked for nearby, what might have a twin further.
+ * So many closed numbers in a row end a search: where what was found must be the only one of its kind, and where nobody
+ * tells how large the table of descriptors is. Numbers are given lowest first, so the open ones lie close together.
  */
 const GAP = 4096;
 const WIDE_GAP = 65_536;
@@ -431,10 +432,11 @@ function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descri
   const result: Descriptor[] = [];
   const unique = !all && wanted.local !== null && wanted.remote !== null && "ip" in wanted.local &&
     "ip" in wanted.remote;
-  scan(k, doing, () => unique && result.length > 0 ? GAP : WIDE_GAP, (fd) => {
-    if (!fits(k, fd, wanted)) return;
-    const seen = look(k, fd);
-    if (seen !== null && !result.some((one) => isSame(one, seen))) result.push(seen);
+  scan(k, doing, () => unique && result.length > 0, (fds) => {
+    for (const fd of fds) {
+      const seen = fits(k, fd, wanted) ? look(k, fd) : null;
+      if (seen !== null && !result.some((one) => isSame(one, seen))) result.push(seen);
+    }
   });
   return result;
 }
@@ -460,22 +462,22 @@ export function everySocket<T>(
   const result: T[] = [];
   /** By one half of the cookie; sockets that share it take the next free place. */
   const places = new Map<number, { found: Descriptor; at: number }>();
-  let fds: number[] = [];
-  scan(k, doing, () => WIDE_GAP, (fd) => fds.push(fd));
-  if (local !== null) fds = withAddress(k, fds, k.c.getsockname, local);
-  if (remote !== null) fds = withAddress(k, fds, k.c.getpeername, remote);
-  for (const fd of fds) {
-    const found = look(k, fd, true);
-    if (found === null) continue;
-    let key = found.low;
-    let twin = places.get(key);
-    while (twin !== undefined && !isSame(twin.found, found)) twin = places.get(++key);
-    if (twin !== undefined && (!preferred.has(fd) || preferred.has(twin.found.fd))) continue;
-    const made = make(found, seenState, nameAsAddress(k));
-    if (made === null) continue;
-    places.set(key, { found, at: twin?.at ?? result.length });
-    result[twin?.at ?? result.length] = made;
-  }
+  scan(k, doing, () => false, (fds) => {
+    if (local !== null) fds = withAddress(k, fds, k.c.getsockname, local);
+    if (remote !== null) fds = withAddress(k, fds, k.c.getpeername, remote);
+    for (const fd of fds) {
+      const found = look(k, fd, true);
+      if (found === null) continue;
+      let key = found.low;
+      let twin = places.get(key);
+      while (twin !== undefined && !isSame(twin.found, found)) twin = places.get(++key);
+      if (twin !== undefined && (!preferred.has(fd) || preferred.has(twin.found.fd))) continue;
+      const made = make(found, seenState, nameAsAddress(k));
+      if (made === null) continue;
+      places.set(key, { found, at: twin?.at ?? result.length });
+      result[twin?.at ?? result.length] = made;
+    }
+  });
   return result;
 }
 
@@ -505,8 +507,10 @@ function withAddress(k: Numbers, fds: readonly number[], ask: Libc["getsockname"
   const high = port === null ? 0 : port >> 8;
   const low = port === null ? 0 : port & 0xff;
   for (const fd of fds) {
-    if (failed(ask(fd, name, length))) continue;
+    const asked = ask(fd, name, length);
+    // What an earlier one answered stands there still if this one failed.
     if (port !== null && (name[at] !== high || name[at + 1] !== low)) continue;
+    if (failed(asked)) continue;
     const family = familyOf(name, k.os);
     if ((family === k.inet || family === k.inet6) && (ip === null || hasIp(k, ip))) result.push(fd);
   }
@@ -554,25 +558,57 @@ const DUPLICATE_REMEDIES = {
   EMFILE: "a socket that another thread may close needs a free descriptor for the time of a call",
 };
 
-/** Visits every open descriptor, lowest first, until so many closed ones come in a row. */
-function scan(k: Numbers, doing: string, gap: () => number, visit: (fd: number) => void): void {
-  const entries = new Entries(k.os);
+/** Of so many numbers one is asked, to see whether most of them are open. */
+const SAMPLE = 32;
+
+/**
+ * Visits numbers, lowest first, every open descriptor among them. Where most numbers are open all are visited: poll(2)
+ * takes as long to tell whether one is open as its name takes to read.
+ */
+function scan(k: Numbers, doing: string, enough: () => boolean, visit: (fds: readonly number[]) => void): void {
+  const entries = new Entries(k, doing);
   const limit = k.c.limit();
+  const size = tableSize(k);
+  // poll(2) takes no more entries than the process may have descriptors.
+  const chunk = Math.max(1, Math.min(CHUNK, limit));
+  const end = size ?? limit;
   let lastOpen = 0;
-  for (let first = 0; first < limit; first += CHUNK) {
-    if (first - lastOpen > gap()) break;
-    // poll(2) takes no more entries than the process may have descriptors.
-    const count = Math.min(CHUNK, limit - first);
-    check(k.c.pollNow(entries.from(first, count)), "poll", doing);
-    for (let i = 0; (i = entries.nextOpen(i, count)) < count; i++) {
-      lastOpen = first + i;
-      visit(first + i);
-    }
+  for (let first = 0; first < end; first += chunk) {
+    const gap = enough() ? GAP : size === null ? WIDE_GAP : Infinity;
+    if (first - lastOpen > gap) break;
+    const count = Math.min(chunk, end - first);
+    const crowded = entries.open(first, count, SAMPLE).length > count / SAMPLE / 2;
+    const fds = crowded ? numbersFrom(first, count) : entries.open(first, count, 1);
+    if (fds.length === 0) continue;
+    lastOpen = fds.at(-1)!;
+    visit(fds);
   }
 }
 
-/** An array of struct pollfd. Whole words and short loops: most numbers are closed, and the first search is never warm. */
+const STATUS = new TextEncoder().encode("/proc/thread-self/status\0");
+/** The line stands among the first dozen. */
+const STATUS_ROOM = 512;
+const TABLE_SIZE = "\nFDSize:";
+
+/** How many descriptors the table of the process has room for by now, at least one; null where that is not told. */
+function tableSize(k: Numbers): number | null {
+  const bytes = new Uint8Array(STATUS_ROOM);
+  if (failed(k.c.readFile(STATUS, bytes))) return null;
+  const status = String.fromCharCode(...bytes);
+  const at = status.indexOf(TABLE_SIZE);
+  return at < 0 ? null : Number.parseInt(status.slice(at + TABLE_SIZE.length)) || null;
+}
+
+function numbersFrom(first: number, count: number): number[] {
+  const result: number[] = [];
+  for (let i = 0; i < count; i++) result.push(first + i);
+  return result;
+}
+
+/** An array of struct pollfd. Whole words and short loops: many numbers are closed, and the first search is never warm. */
 class Entries {
+  readonly #k: Numbers;
+  readonly #doing: string;
   readonly #bytes: Bytes;
   readonly #fds: Int32Array;
   readonly #answers: Uint16Array;
@@ -581,31 +617,33 @@ class Entries {
   readonly #fd: readonly [first: number, step: number];
   readonly #answer: readonly [first: number, step: number];
 
-  constructor(os: OperatingSystem) {
-    const { size, fields } = LAYOUT.pollfd[os];
+  constructor(k: Numbers, doing: string) {
+    const { size, fields } = LAYOUT.pollfd[k.os];
+    this.#k = k;
+    this.#doing = doing;
     this.#bytes = new Uint8Array(CHUNK * size);
     this.#fds = new Int32Array(this.#bytes.buffer);
     this.#answers = new Uint16Array(this.#bytes.buffer);
-    this.#invalid = constant("POLLNVAL", os);
+    this.#invalid = constant("POLLNVAL", k.os);
     this.#fd = [fields.fd[0] / 4, size / 4];
     this.#answer = [fields.revents[0] / 2, size / 2];
   }
 
-  /** The entries of so many descriptors. */
-  from(first: number, count: number): Bytes {
+  /** Of `count` numbers from `first` on every `step`th, if poll(2) does not call it closed. */
+  open(first: number, count: number, step: number): number[] {
     const fds = this.#fds;
-    const [at, step] = this.#fd;
-    for (let i = 0, word = at; i < count; i++, word += step) fds[word] = first + i;
-    return this.#bytes.subarray(0, count * step * 4);
-  }
-
-  /** The next entry from `i` on that poll(2) did not call closed. */
-  nextOpen(i: number, count: number): number {
+    const [at, words] = this.#fd;
+    let word = at;
+    for (let i = 0; i < count; i += step, word += words) fds[word] = first + i;
+    check(this.#k.c.pollNow(this.#bytes.subarray(0, (word - at) * 4)), "poll", this.#doing);
     const answers = this.#answers;
     const invalid = this.#invalid;
-    const [at, step] = this.#answer;
-    for (let half = at + i * step; i < count; i++, half += step) if ((answers[half]! & invalid) === 0) return i;
-    return count;
+    const [answer, halves] = this.#answer;
+    const result: number[] = [];
+    for (let i = 0, half = answer; i < count; i += step, half += halves) {
+      if ((answers[half]! & invalid) === 0) result.push(first + i);
+    }
+    return result;
   }
 }
 

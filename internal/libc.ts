@@ -24,6 +24,8 @@ export interface Libc {
   close(fd: number): number;
   /** How many descriptors the process may have. */
   limit(): number;
+  /** The beginning of a file of the kernel's, `path` with its NUL: how many bytes of `into` were filled. Linux, else -1. */
+  readFile(path: Bytes, into: Bytes): number;
   /** Looks, never waits; `fds` is an array of `struct pollfd`, all of it used. */
   pollNow(fds: Bytes): number;
   /** Index of an interface name (with its NUL); 0 when there is none. */
@@ -47,6 +49,8 @@ export interface Libc {
 export const saved: Int32Array<ArrayBuffer> = new Int32Array(1);
 
 const DUPLICATE = constant("F_DUPFD_CLOEXEC", "linux");
+/** O_RDONLY is 0. */
+const READ_ONLY = constant("O_CLOEXEC", "linux");
 
 let loaded: Libc | undefined;
 
@@ -78,6 +82,8 @@ function load(wanted: string): Libc {
   const { getsockopt, setsockopt, getsockname, getpeername, socket, close, poll, getifaddrs, if_nametoindex } = c;
   const ioctl = linux?.ioctl;
   const fcntl = linux?.fcntl;
+  const open = linux?.open;
+  const read = linux?.read;
   const dup = darwin?.dup;
   const decoder = new TextDecoder();
   return {
@@ -121,6 +127,14 @@ function load(wanted: string): Libc {
     },
     limit() {
       return c.getdtablesize();
+    },
+    readFile(path, into) {
+      if (open === undefined || read === undefined) return -1;
+      const fd = open(path, READ_ONLY);
+      if (fd < 0) return -1;
+      const result = read(fd, into, into.byteLength);
+      close(fd);
+      return result;
     },
     pollNow(fds) {
       const result = poll(fds, fds.byteLength >>> 3, 0);

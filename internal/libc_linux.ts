@@ -27,6 +27,10 @@ export const SYMBOLS = {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
+  // int open(const char *path, int flags, ...): variadic, but nothing follows
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  // ssize_t read(int fd, void *data, size_t length)
+  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int getdtablesize(void)
   getdtablesize: { parameters: [], result: "i32" },
   // int getifaddrs(struct ifaddrs **list)

@@ -404,6 +404,21 @@ test("sockets that Workers close and open all the time are listed whole, or are 
   }
 });
 
+test("sockets are seen whether most of the numbers about theirs are open or closed", FFI, () => {
+  let open = Array.from({ length: 3000 }, udp);
+  try {
+    for (const left of [() => true, (i: number) => i % 5 !== 0, (i: number) => i % 7 === 0]) {
+      open.forEach((one, i) => left(i) || one.close());
+      open = open.filter((_, i) => left(i));
+      const fds = new Set(listSockets().map((one) => one.fd));
+      assertEquals(open.filter((one) => !fds.has(one.fd)), []);
+      for (const one of [open[0]!, open.at(-1)!]) assertEquals(findSocket({ localAddr: one.localAddr! }).fd, one.fd);
+    }
+  } finally {
+    for (const one of open) one.close();
+  }
+});
+
 test("listSockets() does not take the error that a socket keeps", FFI, async () => {
   using socket = udp();
   using gone = udp();
