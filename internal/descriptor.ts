@@ -330,27 +330,24 @@ export function note(socket: object, hint: number): void {
   // No two connections have the same two addresses, and Deno tells when one is closed: theirs can be verified later.
   if ("remoteAddr" in socket) return void hints.set(socket, hint);
   const k = kernel("Cannot note a descriptor");
-  if (!fits(k, hint, wantedOf(socket, "Cannot note a descriptor"))) return;
-  const seen = look(k, hint);
+  const seen = lookFor(k, hint, wantedOf(socket, "Cannot note a descriptor"));
   if (seen !== null) held.set(socket, seen);
 }
 
 function find(k: Numbers, socket: object, doing: string): Descriptor {
   const wanted = wantedOf(socket, doing);
   const hinted = hints.get(socket);
-  const noted = notedDescriptor(socket);
-  const near = hinted === undefined ? null : nearby(k, hinted, wanted);
-  const fd = near ?? (noted !== undefined && fits(k, noted, wanted) ? noted : null);
-  if (fd !== null) {
-    const seen = look(k, fd);
-    if (seen !== null && isOpen(k, socket, seen)) return seen;
+  const first = hinted ?? notedDescriptor(socket);
+  if (first !== undefined) {
+    // Deno's own note is right or of no use.
+    const near = nearby(k, first, hinted === undefined ? 1 : NEARBY, wanted);
+    if (near !== null && isOpen(k, socket, near)) return near;
   }
   if (resourceClosed(socket)) throw closed(doing);
   // A connection that was reset has no peer any more; of one that Deno notes and has not closed, the rest must do.
-  const lone = hinted ?? noted;
-  if (lone !== undefined && fits(k, lone, { ...wanted, remote: null }) && !hasPeer(k, lone)) {
-    const seen = look(k, lone);
-    if (seen !== null) return seen;
+  if (first !== undefined) {
+    const lone = lookFor(k, first, { ...wanted, remote: null });
+    if (lone !== null && !hasPeer(k, first)) return lone;
   }
   if (wanted.local === null && wanted.remote === null) {
     throw new Deno.errors.NotSupported(`${doing}: the socket has no address to be found by; is it connected?`);
@@ -370,8 +367,11 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
 /** Deno makes the socket for a host name after the lookup, when others may have been quicker: it is a few numbers on. */
 const NEARBY = 16;
 
-function nearby(k: Numbers, hint: number, wanted: Wanted): number | null {
-  for (let fd = hint; fd < hint + NEARBY; fd++) if (fits(k, fd, wanted)) return fd;
+function nearby(k: Numbers, first: number, count: number, wanted: Wanted): Descriptor | null {
+  for (let fd = first; fd < first + count; fd++) {
+    const seen = lookFor(k, fd, wanted);
+    if (seen !== null) return seen;
+  }
   return null;
 }
 
@@ -647,13 +647,27 @@ class Entries {
   }
 }
 
-/** Whether a descriptor is a socket with the wanted addresses. The cheapest question comes first. */
+/** Whether a descriptor is what is wanted. The cheapest question comes first. */
 function fits(k: Numbers, fd: number, wanted: Wanted): boolean {
-  if (failed(k.c.getsockname(fd, name, length))) return false;
-  if (wanted.local !== null && !isAt(k, wanted.local)) return false;
+  return hasName(k, fd) && isThere(k, fd, wanted) && isKind(k, fd, ask(k, fd, k.type), wanted);
+}
+
+/** Looks at a descriptor that is very likely what is wanted; null when it is not. */
+function lookFor(k: Numbers, fd: number, wanted: Wanted): Descriptor | null {
+  const seen = look(k, fd);
+  return seen !== null && isThere(k, fd, wanted) && isKind(k, fd, seen.type, wanted) ? seen : null;
+}
+
+/** Whether a socket, whose own address is in `name`, has the wanted addresses. */
+function isThere(k: Numbers, fd: number, { local, remote }: Wanted): boolean {
+  if (local !== null && !isAt(k, local)) return false;
+  return remote === null || (hasPeer(k, fd) && isAt(k, remote));
+}
+
+/** Whether a socket with the wanted addresses is of the wanted kind as well. */
+function isKind(k: Numbers, fd: number, type: number | null, wanted: Wanted): boolean {
+  if (type !== (wanted.type === "stream" ? k.stream : k.dgram)) return false;
   // What has a peer does not listen.
-  if (wanted.remote !== null && (failed(k.c.getpeername(fd, name, length)) || !isAt(k, wanted.remote))) return false;
-  if (ask(k, fd, k.type) !== (wanted.type === "stream" ? k.stream : k.dgram)) return false;
   return wanted.type === "dgram" || wanted.remote !== null || (ask(k, fd, k.listening) === 1) === wanted.listening;
 }
 
@@ -686,6 +700,8 @@ export function carries(found: Descriptor, family: "inet" | "inet6"): boolean {
 
 /** Whether the address in `name` is this one. */
 function isAt(k: Numbers, endpoint: Endpoint): boolean {
+  // Of a socket without an address, that of another stands there.
+  if (length[0] === 0) return false;
   if ("path" in endpoint) {
     if (familyOf(name, k.os) !== k.unix) return false;
     const address = readSockaddr(name.subarray(0, length[0]), k.os);
