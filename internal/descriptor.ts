@@ -432,8 +432,8 @@ function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descri
   const result: Descriptor[] = [];
   const unique = !all && wanted.local !== null && wanted.remote !== null && "ip" in wanted.local &&
     "ip" in wanted.remote;
-  scan(k, doing, () => unique && result.length > 0, (fds) => {
-    for (const fd of fds) {
+  scan(k, doing, () => unique && result.length > 0, (first, end) => {
+    for (let fd = first; fd < end; fd++) {
       const seen = fits(k, fd, wanted) ? look(k, fd) : null;
       if (seen !== null && !result.some((one) => isSame(one, seen))) result.push(seen);
     }
@@ -462,10 +462,8 @@ export function everySocket<T>(
   const result: T[] = [];
   /** By one half of the cookie; sockets that share it take the next free place. */
   const places = new Map<number, { found: Descriptor; at: number }>();
-  scan(k, doing, () => false, (fds) => {
-    if (local !== null) fds = withAddress(k, fds, k.c.getsockname, local);
-    if (remote !== null) fds = withAddress(k, fds, k.c.getpeername, remote);
-    for (const fd of fds) {
+  scan(k, doing, () => false, (first, end) => {
+    for (const fd of candidates(k, first, end, local, remote)) {
       const found = look(k, fd, true);
       if (found === null) continue;
       let key = found.low;
@@ -497,18 +495,28 @@ function nameAsAddress(k: Numbers): KernelAddress | null {
   return length[0] === 0 ? null : readSockaddr(name.subarray(0, Math.min(length[0]!, name.byteLength)), k.os);
 }
 
+/** The numbers whose addresses two hints do not rule out. */
+function candidates(k: Numbers, first: number, end: number, local: Hint | null, remote: Hint | null): number[] {
+  const { getsockname, getpeername } = k.c.bare;
+  if (local === null && remote === null) return Array.from({ length: end - first }, (_, i) => first + i);
+  if (local === null) return withAddress(k, first, end, getpeername, remote!);
+  const fds = withAddress(k, first, end, getsockname, local);
+  return remote === null ? fds : fds.filter((fd) => withAddress(k, fd, fd + 1, getpeername, remote).length > 0);
+}
+
 /**
- * The sockets whose address a hint does not rule out. A short loop: in a program that has thousands of sockets and looks at
+ * The numbers whose address a hint does not rule out. A short loop: in a program that has thousands of sockets and looks at
  * them for the first time, what stands here runs as slowly as can be.
  */
-function withAddress(k: Numbers, fds: readonly number[], ask: Libc["getsockname"], { ip, port }: Hint): number[] {
+function withAddress(k: Numbers, first: number, end: number, ask: Libc["getsockname"], { ip, port }: Hint): number[] {
   const result: number[] = [];
   const at = k.port;
   const high = port === null ? 0 : port >> 8;
   const low = port === null ? 0 : port & 0xff;
-  for (const fd of fds) {
+  for (let fd = first; fd < end; fd++) {
+    length[0] = SOCKADDR_MAX;
     const asked = ask(fd, name, length);
-    // What an earlier one answered stands there still if this one failed.
+    // If this one failed, the address of an earlier one stands there still.
     if (port !== null && (name[at] !== high || name[at + 1] !== low)) continue;
     if (failed(asked)) continue;
     const family = familyOf(name, k.os);
@@ -562,26 +570,25 @@ const DUPLICATE_REMEDIES = {
 const SAMPLE = 32;
 
 /**
- * Visits numbers, lowest first, every open descriptor among them. Where most numbers are open all are visited: poll(2)
- * takes as long to tell whether one is open as its name takes to read.
+ * Visits ranges of numbers, lowest first, every open descriptor in one of them. Where most numbers are open none is left
+ * out: poll(2) takes as long to tell whether one is open as its name takes to read.
  */
-function scan(k: Numbers, doing: string, enough: () => boolean, visit: (fds: readonly number[]) => void): void {
+function scan(k: Numbers, doing: string, enough: () => boolean, visit: (first: number, end: number) => void): void {
   const entries = new Entries(k, doing);
   const limit = k.c.limit();
   const size = tableSize(k);
   // poll(2) takes no more entries than the process may have descriptors.
   const chunk = Math.max(1, Math.min(CHUNK, limit));
-  const end = size ?? limit;
+  const last = size ?? limit;
   let lastOpen = 0;
-  for (let first = 0; first < end; first += chunk) {
+  for (let first = 0; first < last; first += chunk) {
     const gap = enough() ? GAP : size === null ? WIDE_GAP : Infinity;
     if (first - lastOpen > gap) break;
-    const count = Math.min(chunk, end - first);
-    const crowded = entries.open(first, count, SAMPLE).length > count / SAMPLE / 2;
-    const fds = crowded ? numbersFrom(first, count) : entries.open(first, count, 1);
-    if (fds.length === 0) continue;
-    lastOpen = fds.at(-1)!;
-    visit(fds);
+    const end = Math.min(first + chunk, last);
+    const crowded = entries.ask(first, end, SAMPLE) > (end - first) / SAMPLE / 2;
+    if (!crowded && entries.ask(first, end, 1) === 0) continue;
+    lastOpen = crowded ? end - 1 : entries.highest;
+    visit(crowded ? first : entries.lowest, lastOpen + 1);
   }
 }
 
@@ -599,14 +606,10 @@ function tableSize(k: Numbers): number | null {
   return at < 0 ? null : Number.parseInt(status.slice(at + TABLE_SIZE.length)) || null;
 }
 
-function numbersFrom(first: number, count: number): number[] {
-  const result: number[] = [];
-  for (let i = 0; i < count; i++) result.push(first + i);
-  return result;
-}
-
 /** An array of struct pollfd. Whole words and short loops: many numbers are closed, and the first search is never warm. */
 class Entries {
+  lowest = 0;
+  highest = 0;
   readonly #k: Numbers;
   readonly #doing: string;
   readonly #bytes: Bytes;
@@ -629,21 +632,23 @@ class Entries {
     this.#answer = [fields.revents[0] / 2, size / 2];
   }
 
-  /** Of `count` numbers from `first` on every `step`th, if poll(2) does not call it closed. */
-  open(first: number, count: number, step: number): number[] {
+  /** How many of every `step`th number poll(2) does not call closed; which are the lowest and the highest of them. */
+  ask(first: number, end: number, step: number): number {
     const fds = this.#fds;
     const [at, words] = this.#fd;
     let word = at;
-    for (let i = 0; i < count; i += step, word += words) fds[word] = first + i;
+    for (let fd = first; fd < end; fd += step, word += words) fds[word] = fd;
     check(this.#k.c.pollNow(this.#bytes.subarray(0, (word - at) * 4)), "poll", this.#doing);
     const answers = this.#answers;
     const invalid = this.#invalid;
     const [answer, halves] = this.#answer;
-    const result: number[] = [];
-    for (let i = 0, half = answer; i < count; i += step, half += halves) {
-      if ((answers[half]! & invalid) === 0) result.push(first + i);
+    let open = 0;
+    for (let fd = first, half = answer; fd < end; fd += step, half += halves) {
+      if ((answers[half]! & invalid) !== 0) continue;
+      if (open++ === 0) this.lowest = fd;
+      this.highest = fd;
     }
-    return result;
+    return open;
   }
 }
 

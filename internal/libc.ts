@@ -18,6 +18,8 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: Bytes): number;
   getsockname(fd: number, address: Bytes, length: Uint32Array<ArrayBuffer>): number;
   getpeername(fd: number, address: Bytes, length: Uint32Array<ArrayBuffer>): number;
+  /** The two as the symbols themselves, for loops over thousands: errno is not saved, the length is set by the caller. */
+  readonly bare: Pick<Libc, "getsockname" | "getpeername">;
   socket(family: number, type: number, protocol: number): number;
   /** The lowest free number for the same; on Linux no other program inherits it. */
   dup(fd: number): number;
@@ -110,6 +112,7 @@ function load(wanted: string): Libc {
       if (result < 0) peek(saved, here, 4);
       return result;
     },
+    bare: { getsockname, getpeername },
     socket(family, type, protocol) {
       const result = socket(family, type, protocol);
       if (result < 0) peek(saved, here, 4);
