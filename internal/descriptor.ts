@@ -518,9 +518,7 @@ function withAddress(k: Numbers, first: number, end: number, ask: Libc["getsockn
     const asked = ask(fd, name, length);
     // If this one failed, the address of an earlier one stands there still.
     if (port !== null && (name[at] !== high || name[at + 1] !== low)) continue;
-    if (failed(asked)) continue;
-    const family = familyOf(name, k.os);
-    if ((family === k.inet || family === k.inet6) && (ip === null || hasIp(k, ip))) result.push(fd);
+    if (!failed(asked) && (ip === null || hasIp(k, ip))) result.push(fd);
   }
   return result;
 }

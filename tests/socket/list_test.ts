@@ -404,6 +404,19 @@ test("sockets that Workers close and open all the time are listed whole, or are 
   }
 });
 
+test("a port is never found in the letters of a unix path", PATHS, async () => {
+  const folder = await Deno.makeTempDir({ dir: "/tmp" });
+  try {
+    using _listener = Deno.listen({ transport: "unix", path: `${folder}/socket` });
+    // A path begins where addresses of the Internet have their port.
+    const port = "/".charCodeAt(0) << 8 | "t".charCodeAt(0);
+    assertEquals(listSockets({ localAddr: { port } }), []);
+    assertEquals(listSockets({ localAddr: { path: `${folder}/socket` } }).length, 1);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 test("sockets are seen whether most of the numbers about theirs are open or closed", FFI, () => {
   let open = Array.from({ length: 3000 }, udp);
   try {
