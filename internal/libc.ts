@@ -6,7 +6,7 @@
 import { constant } from "./constants.ts";
 import { openLibc } from "./ffi.ts";
 import { SYMBOLS as DARWIN } from "./libc_darwin.ts";
-import { SYMBOLS as LINUX } from "./libc_linux.ts";
+import { INTERFACE_SYMBOLS, SYMBOLS as LINUX } from "./libc_linux.ts";
 import { OS } from "./os.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -81,13 +81,15 @@ function load(wanted: string): Libc {
   const peek = c.memcpy;
   // A wrapper by hand for each symbol: nothing may run between the call and the reading of errno, not even the entry
   // of a function (V8 compiles and collects there), and a wrapper shared by several symbols would never be optimised.
-  const { getsockopt, setsockopt, getsockname, getpeername, socket, close, poll, getifaddrs, if_nametoindex } = c;
+  const { getsockopt, setsockopt, getsockname, getpeername, socket, close, poll } = c;
   const ioctl = linux?.ioctl;
   const fcntl = linux?.fcntl;
   const open = linux?.open;
   const read = linux?.read;
   const dup = darwin?.dup;
   const decoder = new TextDecoder();
+  let opened: ReturnType<typeof openLibc<typeof INTERFACE_SYMBOLS>> | undefined;
+  const interfaces = () => opened ??= openLibc(INTERFACE_SYMBOLS, wanted);
   return {
     getsockopt(fd, level, name, value, length) {
       length[0] = value.byteLength;
@@ -145,18 +147,18 @@ function load(wanted: string): Libc {
       return result;
     },
     ifNameToIndex(name) {
-      return if_nametoindex(name);
+      return interfaces().if_nametoindex(name);
     },
     ifIndexToName(index, name) {
-      return name.byteLength >= 16 && c.if_indextoname(index, name) !== 0n;
+      return name.byteLength >= 16 && interfaces().if_indextoname(index, name) !== 0n;
     },
     getifaddrs(list) {
-      const result = getifaddrs(list);
+      const result = interfaces().getifaddrs(list);
       if (result < 0) peek(saved, here, 4);
       return result;
     },
     freeifaddrs(list) {
-      c.freeifaddrs(list);
+      interfaces().freeifaddrs(list);
     },
     ioctl(fd, request, argument) {
       if (ioctl === undefined) return -1;
@@ -171,7 +173,7 @@ function load(wanted: string): Libc {
       peek(into, address, into.byteLength);
     },
     text(address) {
-      const bytes = new Uint8Array(c.strlen(address));
+      const bytes = new Uint8Array(interfaces().strlen(address));
       peek(bytes, address, bytes.byteLength);
       return decoder.decode(bytes);
     },
