@@ -583,10 +583,12 @@ function scan(k: Numbers, doing: string, enough: () => boolean, visit: (first: n
     const gap = enough() ? GAP : size === null ? WIDE_GAP : Infinity;
     if (first - lastOpen > gap) break;
     const end = Math.min(first + chunk, last);
-    const crowded = entries.ask(first, end, SAMPLE) > (end - first) / SAMPLE / 2;
-    if (!crowded && entries.ask(first, end, 1) === 0) continue;
-    lastOpen = crowded ? end - 1 : entries.highest;
-    visit(crowded ? first : entries.lowest, lastOpen + 1);
+    if (entries.open(first, end, SAMPLE).length > (end - first) / SAMPLE / 2) {
+      visit(first, end);
+      lastOpen = end - 1;
+    } else {
+      for (const fd of entries.open(first, end, 1)) visit(lastOpen = fd, fd + 1);
+    }
   }
 }
 
@@ -606,8 +608,6 @@ function tableSize(k: Numbers): number | null {
 
 /** An array of struct pollfd. Whole words and short loops: many numbers are closed, and the first search is never warm. */
 class Entries {
-  lowest = 0;
-  highest = 0;
   readonly #k: Numbers;
   readonly #doing: string;
   readonly #bytes: Bytes;
@@ -630,8 +630,8 @@ class Entries {
     this.#answer = [fields.revents[0] / 2, size / 2];
   }
 
-  /** How many of every `step`th number poll(2) does not call closed; which are the lowest and the highest of them. */
-  ask(first: number, end: number, step: number): number {
+  /** Every `step`th number of a range that poll(2) does not call closed. */
+  open(first: number, end: number, step: number): number[] {
     const fds = this.#fds;
     const [at, words] = this.#fd;
     let word = at;
@@ -640,13 +640,11 @@ class Entries {
     const answers = this.#answers;
     const invalid = this.#invalid;
     const [answer, halves] = this.#answer;
-    let open = 0;
+    const result: number[] = [];
     for (let fd = first, half = answer; fd < end; fd += step, half += halves) {
-      if ((answers[half]! & invalid) !== 0) continue;
-      if (open++ === 0) this.lowest = fd;
-      this.highest = fd;
+      if ((answers[half]! & invalid) === 0) result.push(fd);
     }
-    return open;
+    return result;
   }
 }
 
