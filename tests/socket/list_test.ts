@@ -23,6 +23,7 @@ import { findSocket, listSockets, type SocketFilter, type SocketInfo } from "../
 import { poll } from "../../socket/poll.ts";
 import { Socket } from "../../socket/socket.ts";
 import { test } from "../needs.ts";
+import { Namespace } from "../raw_socket.ts";
 import { until } from "../time.ts";
 import { abstract, bytes, FFI, fill, IPV6, LOCAL, PATHS, sleep, tcpListener, tcpPair, udp, udpPair } from "./make.ts";
 
@@ -639,6 +640,26 @@ test("findSocket() finds a connection again by both addresses, until it is anoth
   second.client.close();
   second.server.close();
 });
+
+test(
+  "sockets are seen in whatever network namespace, and two of one address are never taken for one",
+  ALL_FAMILIES,
+  () => {
+    using there = new Namespace();
+    const here = udp();
+    const filter: SocketFilter = { type: "dgram", localAddr: here.localAddr! };
+    const twin = there.run(() => {
+      const socket = Socket.open("inet", "dgram");
+      socket.bind(here.localAddr!);
+      return socket;
+    });
+    using _twin = twin;
+    assertThrows(() => findSocket(filter), Error, "2 sockets of this process match");
+    assertEquals(there.run(() => listSockets(filter).map((one) => one.fd)), [here.fd, twin.fd].sort((a, b) => a - b));
+    here.close();
+    assertEquals(findSocket(filter).fd, twin.fd);
+  },
+);
 
 test("findSocket() never takes a twin of UDP for the only one", FFI, async () => {
   const open = (to: number) => {
