@@ -136,6 +136,7 @@ export const CONSTANTS = {
   F_SETFD:                 [2,      2,      no],
   FD_CLOEXEC:              [1,      1,      no],
   F_DUPFD_CLOEXEC:         [1030,   67,     no],
+  O_CLOEXEC:               [0x80000, 0x1000000, no],
   O_NONBLOCK:              [0x800,  0x4,    no],
 
   // Flags of an interface

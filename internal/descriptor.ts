@@ -8,8 +8,9 @@
 // Gaps that cannot be closed from here: a DatagramConn or HttpServer that was closed before this library ever saw it,
 // while another socket has its address by then, is taken for that other; unix connections without names, and listeners
 // that share a port, cannot be told apart when they were not made by this library: that is an error that lists them. A
-// socket that was closed while one of its own calls waits lives until that call has ended, and answers until then. A
-// descriptor that stands alone more than 65,536 numbers above all others is not found.
+// socket that was closed while one of its own calls waits lives until that call has ended, and answers until then. Where
+// no /proc tells how many descriptors there can be, one that stands alone more than 65,536 numbers above all others is not
+// found.
 import { integer, prefixed, shown } from "./argument.ts";
 import { constant, CONSTANTS } from "./constants.ts";
 import { check, failed, failedWith, systemError } from "./errno.ts";
@@ -329,27 +330,24 @@ export function note(socket: object, hint: number): void {
   // No two connections have the same two addresses, and Deno tells when one is closed: theirs can be verified later.
   if ("remoteAddr" in socket) return void hints.set(socket, hint);
   const k = kernel("Cannot note a descriptor");
-  if (!fits(k, hint, wantedOf(socket, "Cannot note a descriptor"))) return;
-  const seen = look(k, hint);
+  const seen = lookFor(k, hint, wantedOf(socket, "Cannot note a descriptor"));
   if (seen !== null) held.set(socket, seen);
 }
 
 function find(k: Numbers, socket: object, doing: string): Descriptor {
   const wanted = wantedOf(socket, doing);
   const hinted = hints.get(socket);
-  const noted = notedDescriptor(socket);
-  const near = hinted === undefined ? null : nearby(k, hinted, wanted);
-  const fd = near ?? (noted !== undefined && fits(k, noted, wanted) ? noted : null);
-  if (fd !== null) {
-    const seen = look(k, fd);
-    if (seen !== null && isOpen(k, socket, seen)) return seen;
+  const first = hinted ?? notedDescriptor(socket);
+  if (first !== undefined) {
+    // Deno's own note is right or of no use.
+    const near = nearby(k, first, hinted === undefined ? 1 : NEARBY, wanted);
+    if (near !== null && isOpen(k, socket, near)) return near;
   }
   if (resourceClosed(socket)) throw closed(doing);
   // A connection that was reset has no peer any more; of one that Deno notes and has not closed, the rest must do.
-  const lone = hinted ?? noted;
-  if (lone !== undefined && fits(k, lone, { ...wanted, remote: null }) && !hasPeer(k, lone)) {
-    const seen = look(k, lone);
-    if (seen !== null) return seen;
+  if (first !== undefined) {
+    const lone = lookFor(k, first, { ...wanted, remote: null });
+    if (lone !== null && !hasPeer(k, first)) return lone;
   }
   if (wanted.local === null && wanted.remote === null) {
     throw new Deno.errors.NotSupported(`${doing}: the socket has no address to be found by; is it connected?`);
@@ -369,8 +367,11 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
 /** Deno makes the socket for a host name after the lookup, when others may have been quicker: it is a few numbers on. */
 const NEARBY = 16;
 
-function nearby(k: Numbers, hint: number, wanted: Wanted): number | null {
-  for (let fd = hint; fd < hint + NEARBY; fd++) if (fits(k, fd, wanted)) return fd;
+function nearby(k: Numbers, first: number, count: number, wanted: Wanted): Descriptor | null {
+  for (let fd = first; fd < first + count; fd++) {
+    const seen = lookFor(k, fd, wanted);
+    if (seen !== null) return seen;
+  }
   return null;
 }
 
@@ -419,8 +420,8 @@ export function acceptedBy(listener: Descriptor, doing: string): HasDescriptor[]
 }
 
 /**
- * So many closed numbers in a row end a search. Numbers are given lowest first, so the open ones lie close together;
- * what must be the only one of its kind is looked for nearby, what might have a twin further.
+ * So many closed numbers in a row end a search: where what was found must be the only one of its kind, and where nobody
+ * tells how large the table of descriptors is. Numbers are given lowest first, so the open ones lie close together.
  */
 const GAP = 4096;
 const WIDE_GAP = 65_536;
@@ -431,10 +432,11 @@ function search(k: Numbers, wanted: Wanted, all: boolean, doing: string): Descri
   const result: Descriptor[] = [];
   const unique = !all && wanted.local !== null && wanted.remote !== null && "ip" in wanted.local &&
     "ip" in wanted.remote;
-  scan(k, doing, () => unique && result.length > 0 ? GAP : WIDE_GAP, (fd) => {
-    if (!fits(k, fd, wanted)) return;
-    const seen = look(k, fd);
-    if (seen !== null && !result.some((one) => isSame(one, seen))) result.push(seen);
+  scan(k, doing, () => unique && result.length > 0, (first, end) => {
+    for (let fd = first; fd < end; fd++) {
+      const seen = fits(k, fd, wanted) ? look(k, fd) : null;
+      if (seen !== null && !result.some((one) => isSame(one, seen))) result.push(seen);
+    }
   });
   return result;
 }
@@ -460,22 +462,20 @@ export function everySocket<T>(
   const result: T[] = [];
   /** By one half of the cookie; sockets that share it take the next free place. */
   const places = new Map<number, { found: Descriptor; at: number }>();
-  let fds: number[] = [];
-  scan(k, doing, () => WIDE_GAP, (fd) => fds.push(fd));
-  if (local !== null) fds = withAddress(k, fds, k.c.getsockname, local);
-  if (remote !== null) fds = withAddress(k, fds, k.c.getpeername, remote);
-  for (const fd of fds) {
-    const found = look(k, fd, true);
-    if (found === null) continue;
-    let key = found.low;
-    let twin = places.get(key);
-    while (twin !== undefined && !isSame(twin.found, found)) twin = places.get(++key);
-    if (twin !== undefined && (!preferred.has(fd) || preferred.has(twin.found.fd))) continue;
-    const made = make(found, seenState, nameAsAddress(k));
-    if (made === null) continue;
-    places.set(key, { found, at: twin?.at ?? result.length });
-    result[twin?.at ?? result.length] = made;
-  }
+  scan(k, doing, () => false, (first, end) => {
+    for (const fd of candidates(k, first, end, local, remote)) {
+      const found = look(k, fd, true);
+      if (found === null) continue;
+      let key = found.low;
+      let twin = places.get(key);
+      while (twin !== undefined && !isSame(twin.found, found)) twin = places.get(++key);
+      if (twin !== undefined && (!preferred.has(fd) || preferred.has(twin.found.fd))) continue;
+      const made = make(found, seenState, nameAsAddress(k));
+      if (made === null) continue;
+      places.set(key, { found, at: twin?.at ?? result.length });
+      result[twin?.at ?? result.length] = made;
+    }
+  });
   return result;
 }
 
@@ -495,20 +495,30 @@ function nameAsAddress(k: Numbers): KernelAddress | null {
   return length[0] === 0 ? null : readSockaddr(name.subarray(0, Math.min(length[0]!, name.byteLength)), k.os);
 }
 
+/** The numbers whose addresses two hints do not rule out. */
+function candidates(k: Numbers, first: number, end: number, local: Hint | null, remote: Hint | null): number[] {
+  const { getsockname, getpeername } = k.c.bare;
+  if (local === null && remote === null) return Array.from({ length: end - first }, (_, i) => first + i);
+  if (local === null) return withAddress(k, first, end, getpeername, remote!);
+  const fds = withAddress(k, first, end, getsockname, local);
+  return remote === null ? fds : fds.filter((fd) => withAddress(k, fd, fd + 1, getpeername, remote).length > 0);
+}
+
 /**
- * The sockets whose address a hint does not rule out. A short loop: in a program that has thousands of sockets and looks at
+ * The numbers whose address a hint does not rule out. A short loop: in a program that has thousands of sockets and looks at
  * them for the first time, what stands here runs as slowly as can be.
  */
-function withAddress(k: Numbers, fds: readonly number[], ask: Libc["getsockname"], { ip, port }: Hint): number[] {
+function withAddress(k: Numbers, first: number, end: number, ask: Libc["getsockname"], { ip, port }: Hint): number[] {
   const result: number[] = [];
   const at = k.port;
   const high = port === null ? 0 : port >> 8;
   const low = port === null ? 0 : port & 0xff;
-  for (const fd of fds) {
-    if (failed(ask(fd, name, length))) continue;
+  for (let fd = first; fd < end; fd++) {
+    length[0] = SOCKADDR_MAX;
+    const asked = ask(fd, name, length);
+    // If this one failed, the address of an earlier one stands there still.
     if (port !== null && (name[at] !== high || name[at + 1] !== low)) continue;
-    const family = familyOf(name, k.os);
-    if ((family === k.inet || family === k.inet6) && (ip === null || hasIp(k, ip))) result.push(fd);
+    if (!failed(asked) && (ip === null || hasIp(k, ip))) result.push(fd);
   }
   return result;
 }
@@ -554,25 +564,52 @@ const DUPLICATE_REMEDIES = {
   EMFILE: "a socket that another thread may close needs a free descriptor for the time of a call",
 };
 
-/** Visits every open descriptor, lowest first, until so many closed ones come in a row. */
-function scan(k: Numbers, doing: string, gap: () => number, visit: (fd: number) => void): void {
-  const entries = new Entries(k.os);
+/** Of so many numbers one is asked, to see whether most of them are open. */
+const SAMPLE = 32;
+
+/**
+ * Visits ranges of numbers, lowest first, every open descriptor in one of them. Where most numbers are open none is left
+ * out: poll(2) takes as long to tell whether one is open as its name takes to read.
+ */
+function scan(k: Numbers, doing: string, enough: () => boolean, visit: (first: number, end: number) => void): void {
+  const entries = new Entries(k, doing);
   const limit = k.c.limit();
+  const size = tableSize(k);
+  // poll(2) takes no more entries than the process may have descriptors.
+  const chunk = Math.max(1, Math.min(CHUNK, limit));
+  const last = size ?? limit;
   let lastOpen = 0;
-  for (let first = 0; first < limit; first += CHUNK) {
-    if (first - lastOpen > gap()) break;
-    // poll(2) takes no more entries than the process may have descriptors.
-    const count = Math.min(CHUNK, limit - first);
-    check(k.c.pollNow(entries.from(first, count)), "poll", doing);
-    for (let i = 0; (i = entries.nextOpen(i, count)) < count; i++) {
-      lastOpen = first + i;
-      visit(first + i);
+  for (let first = 0; first < last; first += chunk) {
+    const gap = enough() ? GAP : size === null ? WIDE_GAP : Infinity;
+    if (first - lastOpen > gap) break;
+    const end = Math.min(first + chunk, last);
+    if (entries.open(first, end, SAMPLE).length > (end - first) / SAMPLE / 2) {
+      visit(first, end);
+      lastOpen = end - 1;
+    } else {
+      for (const fd of entries.open(first, end, 1)) visit(lastOpen = fd, fd + 1);
     }
   }
 }
 
-/** An array of struct pollfd. Whole words and short loops: most numbers are closed, and the first search is never warm. */
+const STATUS = new TextEncoder().encode("/proc/thread-self/status\0");
+/** The line stands among the first dozen. */
+const STATUS_ROOM = 512;
+const TABLE_SIZE = "\nFDSize:";
+
+/** How many descriptors the table of the process has room for by now, at least one; null where that is not told. */
+function tableSize(k: Numbers): number | null {
+  const bytes = new Uint8Array(STATUS_ROOM);
+  if (failed(k.c.readFile(STATUS, bytes))) return null;
+  const status = String.fromCharCode(...bytes);
+  const at = status.indexOf(TABLE_SIZE);
+  return at < 0 ? null : Number.parseInt(status.slice(at + TABLE_SIZE.length)) || null;
+}
+
+/** An array of struct pollfd. Whole words and short loops: many numbers are closed, and the first search is never warm. */
 class Entries {
+  readonly #k: Numbers;
+  readonly #doing: string;
   readonly #bytes: Bytes;
   readonly #fds: Int32Array;
   readonly #answers: Uint16Array;
@@ -581,41 +618,57 @@ class Entries {
   readonly #fd: readonly [first: number, step: number];
   readonly #answer: readonly [first: number, step: number];
 
-  constructor(os: OperatingSystem) {
-    const { size, fields } = LAYOUT.pollfd[os];
+  constructor(k: Numbers, doing: string) {
+    const { size, fields } = LAYOUT.pollfd[k.os];
+    this.#k = k;
+    this.#doing = doing;
     this.#bytes = new Uint8Array(CHUNK * size);
     this.#fds = new Int32Array(this.#bytes.buffer);
     this.#answers = new Uint16Array(this.#bytes.buffer);
-    this.#invalid = constant("POLLNVAL", os);
+    this.#invalid = constant("POLLNVAL", k.os);
     this.#fd = [fields.fd[0] / 4, size / 4];
     this.#answer = [fields.revents[0] / 2, size / 2];
   }
 
-  /** The entries of so many descriptors. */
-  from(first: number, count: number): Bytes {
+  /** Every `step`th number of a range that poll(2) does not call closed. */
+  open(first: number, end: number, step: number): number[] {
     const fds = this.#fds;
-    const [at, step] = this.#fd;
-    for (let i = 0, word = at; i < count; i++, word += step) fds[word] = first + i;
-    return this.#bytes.subarray(0, count * step * 4);
-  }
-
-  /** The next entry from `i` on that poll(2) did not call closed. */
-  nextOpen(i: number, count: number): number {
+    const [at, words] = this.#fd;
+    let word = at;
+    for (let fd = first; fd < end; fd += step, word += words) fds[word] = fd;
+    check(this.#k.c.pollNow(this.#bytes.subarray(0, (word - at) * 4)), "poll", this.#doing);
     const answers = this.#answers;
     const invalid = this.#invalid;
-    const [at, step] = this.#answer;
-    for (let half = at + i * step; i < count; i++, half += step) if ((answers[half]! & invalid) === 0) return i;
-    return count;
+    const [answer, halves] = this.#answer;
+    const result: number[] = [];
+    for (let fd = first, half = answer; fd < end; fd += step, half += halves) {
+      if ((answers[half]! & invalid) === 0) result.push(fd);
+    }
+    return result;
   }
 }
 
-/** Whether a descriptor is a socket with the wanted addresses. The cheapest question comes first. */
+/** Whether a descriptor is what is wanted. The cheapest question comes first. */
 function fits(k: Numbers, fd: number, wanted: Wanted): boolean {
-  if (failed(k.c.getsockname(fd, name, length))) return false;
-  if (wanted.local !== null && !isAt(k, wanted.local)) return false;
+  return hasName(k, fd) && isThere(k, fd, wanted) && isKind(k, fd, ask(k, fd, k.type), wanted);
+}
+
+/** Looks at a descriptor that is very likely what is wanted; null when it is not. */
+function lookFor(k: Numbers, fd: number, wanted: Wanted): Descriptor | null {
+  const seen = look(k, fd);
+  return seen !== null && isThere(k, fd, wanted) && isKind(k, fd, seen.type, wanted) ? seen : null;
+}
+
+/** Whether a socket, whose own address is in `name`, has the wanted addresses. */
+function isThere(k: Numbers, fd: number, { local, remote }: Wanted): boolean {
+  if (local !== null && !isAt(k, local)) return false;
+  return remote === null || (hasPeer(k, fd) && isAt(k, remote));
+}
+
+/** Whether a socket with the wanted addresses is of the wanted kind as well. */
+function isKind(k: Numbers, fd: number, type: number | null, wanted: Wanted): boolean {
+  if (type !== (wanted.type === "stream" ? k.stream : k.dgram)) return false;
   // What has a peer does not listen.
-  if (wanted.remote !== null && (failed(k.c.getpeername(fd, name, length)) || !isAt(k, wanted.remote))) return false;
-  if (ask(k, fd, k.type) !== (wanted.type === "stream" ? k.stream : k.dgram)) return false;
   return wanted.type === "dgram" || wanted.remote !== null || (ask(k, fd, k.listening) === 1) === wanted.listening;
 }
 
@@ -648,6 +701,8 @@ export function carries(found: Descriptor, family: "inet" | "inet6"): boolean {
 
 /** Whether the address in `name` is this one. */
 function isAt(k: Numbers, endpoint: Endpoint): boolean {
+  // Of a socket without an address, that of another stands there.
+  if (length[0] === 0) return false;
   if ("path" in endpoint) {
     if (familyOf(name, k.os) !== k.unix) return false;
     const address = readSockaddr(name.subarray(0, length[0]), k.os);

@@ -6,7 +6,7 @@
 import { constant } from "./constants.ts";
 import { openLibc } from "./ffi.ts";
 import { SYMBOLS as DARWIN } from "./libc_darwin.ts";
-import { SYMBOLS as LINUX } from "./libc_linux.ts";
+import { INTERFACE_SYMBOLS, SYMBOLS as LINUX } from "./libc_linux.ts";
 import { OS } from "./os.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -18,12 +18,16 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: Bytes): number;
   getsockname(fd: number, address: Bytes, length: Uint32Array<ArrayBuffer>): number;
   getpeername(fd: number, address: Bytes, length: Uint32Array<ArrayBuffer>): number;
+  /** The two as the symbols themselves, for loops over thousands: errno is not saved, the length is set by the caller. */
+  readonly bare: Pick<Libc, "getsockname" | "getpeername">;
   socket(family: number, type: number, protocol: number): number;
   /** The lowest free number for the same; on Linux no other program inherits it. */
   dup(fd: number): number;
   close(fd: number): number;
   /** How many descriptors the process may have. */
   limit(): number;
+  /** The beginning of a file of the kernel's, `path` with its NUL: how many bytes of `into` were filled. Linux, else -1. */
+  readFile(path: Bytes, into: Bytes): number;
   /** Looks, never waits; `fds` is an array of `struct pollfd`, all of it used. */
   pollNow(fds: Bytes): number;
   /** Index of an interface name (with its NUL); 0 when there is none. */
@@ -47,6 +51,8 @@ export interface Libc {
 export const saved: Int32Array<ArrayBuffer> = new Int32Array(1);
 
 const DUPLICATE = constant("F_DUPFD_CLOEXEC", "linux");
+/** O_RDONLY is 0. */
+const READ_ONLY = constant("O_CLOEXEC", "linux");
 
 let loaded: Libc | undefined;
 
@@ -75,11 +81,15 @@ function load(wanted: string): Libc {
   const peek = c.memcpy;
   // A wrapper by hand for each symbol: nothing may run between the call and the reading of errno, not even the entry
   // of a function (V8 compiles and collects there), and a wrapper shared by several symbols would never be optimised.
-  const { getsockopt, setsockopt, getsockname, getpeername, socket, close, poll, getifaddrs, if_nametoindex } = c;
+  const { getsockopt, setsockopt, getsockname, getpeername, socket, close, poll } = c;
   const ioctl = linux?.ioctl;
   const fcntl = linux?.fcntl;
+  const open = linux?.open;
+  const read = linux?.read;
   const dup = darwin?.dup;
   const decoder = new TextDecoder();
+  let opened: ReturnType<typeof openLibc<typeof INTERFACE_SYMBOLS>> | undefined;
+  const interfaces = () => opened ??= openLibc(INTERFACE_SYMBOLS, wanted);
   return {
     getsockopt(fd, level, name, value, length) {
       length[0] = value.byteLength;
@@ -104,6 +114,7 @@ function load(wanted: string): Libc {
       if (result < 0) peek(saved, here, 4);
       return result;
     },
+    bare: { getsockname, getpeername },
     socket(family, type, protocol) {
       const result = socket(family, type, protocol);
       if (result < 0) peek(saved, here, 4);
@@ -122,24 +133,32 @@ function load(wanted: string): Libc {
     limit() {
       return c.getdtablesize();
     },
+    readFile(path, into) {
+      if (open === undefined || read === undefined) return -1;
+      const fd = open(path, READ_ONLY);
+      if (fd < 0) return -1;
+      const result = read(fd, into, into.byteLength);
+      close(fd);
+      return result;
+    },
     pollNow(fds) {
       const result = poll(fds, fds.byteLength >>> 3, 0);
       if (result < 0) peek(saved, here, 4);
       return result;
     },
     ifNameToIndex(name) {
-      return if_nametoindex(name);
+      return interfaces().if_nametoindex(name);
     },
     ifIndexToName(index, name) {
-      return name.byteLength >= 16 && c.if_indextoname(index, name) !== 0n;
+      return name.byteLength >= 16 && interfaces().if_indextoname(index, name) !== 0n;
     },
     getifaddrs(list) {
-      const result = getifaddrs(list);
+      const result = interfaces().getifaddrs(list);
       if (result < 0) peek(saved, here, 4);
       return result;
     },
     freeifaddrs(list) {
-      c.freeifaddrs(list);
+      interfaces().freeifaddrs(list);
     },
     ioctl(fd, request, argument) {
       if (ioctl === undefined) return -1;
@@ -154,7 +173,7 @@ function load(wanted: string): Libc {
       peek(into, address, into.byteLength);
     },
     text(address) {
-      const bytes = new Uint8Array(c.strlen(address));
+      const bytes = new Uint8Array(interfaces().strlen(address));
       peek(bytes, address, bytes.byteLength);
       return decoder.decode(bytes);
     },

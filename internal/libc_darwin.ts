@@ -2,9 +2,12 @@
 // What calls them is libc.ts. Never run by the authors, who have no Mac: the prototypes are from Apple's manual pages.
 import { SYMBOLS as LINUX } from "./libc_linux.ts";
 
-const { ioctl: _ioctl, fcntl: _fcntl, ...shared } = LINUX;
+const { ioctl: _ioctl, fcntl: _fcntl, open: _open, read: _read, ...shared } = LINUX;
 
-/** No ioctl, no fcntl: they are variadic, and Apple's ARM calling convention passes variadic arguments elsewhere. */
+/**
+ * No ioctl, no fcntl: they are variadic, and Apple's ARM calling convention passes variadic arguments elsewhere. And
+ * nothing to read: what Linux tells in files is told by calls.
+ */
 export const SYMBOLS = {
   ...shared,
   // int *__error(void)

@@ -9,8 +9,6 @@ export const SYMBOLS = {
   memcpy: { parameters: ["buffer", "u64", "u32"], result: "u64" },
   // void *memmove(void *dest, const void *src, size_t n): of nothing, it tells the address of a buffer
   memmove: { parameters: ["buffer", "buffer", "u32"], result: "u64" },
-  // size_t strlen(const char *s)
-  strlen: { parameters: ["u64"], result: "i32" },
   // int socket(int domain, int type, int protocol)
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
@@ -27,8 +25,20 @@ export const SYMBOLS = {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
+  // int open(const char *path, int flags, ...): variadic, but nothing follows
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  // ssize_t read(int fd, void *data, size_t length)
+  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int getdtablesize(void)
   getdtablesize: { parameters: [], result: "i32" },
+  // int ioctl(int fd, unsigned long request, ...): variadic, but Linux passes the third argument as a fixed one
+  ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** What tells of interfaces, and text of the C library; opened when it is first needed, as every symbol takes its time. */
+export const INTERFACE_SYMBOLS = {
+  // size_t strlen(const char *s)
+  strlen: { parameters: ["u64"], result: "i32" },
   // int getifaddrs(struct ifaddrs **list)
   getifaddrs: { parameters: ["buffer"], result: "i32" },
   // void freeifaddrs(struct ifaddrs *list)
@@ -37,8 +47,6 @@ export const SYMBOLS = {
   if_nametoindex: { parameters: ["buffer"], result: "i32" },
   // char *if_indextoname(unsigned int index, char *name)
   if_indextoname: { parameters: ["u32", "buffer"], result: "u64" },
-  // int ioctl(int fd, unsigned long request, ...): variadic, but Linux passes the third argument as a fixed one
-  ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** What sockets of our own need besides; opened with the first of them. */

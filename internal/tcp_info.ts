@@ -236,6 +236,12 @@ const DARWIN_STATES: readonly TcpState[] = [
   "fin-wait-2",
   "time-wait",
 ];
+
+/** The state that a kernel's number stands for. */
+export function tcpStateOf(number: number, os: OperatingSystem): TcpState {
+  return (os === "darwin" ? DARWIN_STATES : LINUX_STATES)[number] ?? "close";
+}
+
 const CONGESTION_STATES: readonly TcpCongestionState[] = ["open", "disorder", "cwr", "recovery", "loss"];
 
 const UNLIMITED = 2n ** 64n - 1n;
@@ -289,7 +295,7 @@ function decodeLinux(bytes: Uint8Array<ArrayBuffer>): TcpInfo {
     const shown = names.get(name)!;
     if (shown === null) continue;
     info[shown] = shown === "state"
-      ? LINUX_STATES[value] ?? "close"
+      ? tcpStateOf(value, "linux")
       : shown === "congestionState"
       ? CONGESTION_STATES[value] ?? "open"
       : shown === "deliveryRateAppLimited"
@@ -310,7 +316,7 @@ function decodeDarwin(bytes: Uint8Array<ArrayBuffer>): TcpInfo {
   const milliseconds = (value: number) => value * 1000;
   const segments = (value: number) => mss ? Math.ceil(value / mss) : value;
   const found = {
-    state: DARWIN_STATES[of.get("tcpi_state") ?? 0] ?? "close",
+    state: tcpStateOf(of.get("tcpi_state") ?? 0, "darwin"),
     sendWindowScale: of.get("tcpi_snd_wscale"),
     receiveWindowScale: of.get("tcpi_rcv_wscale"),
     rto: scaled("tcpi_rto", milliseconds),

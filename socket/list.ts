@@ -17,10 +17,10 @@ import {
 import { failed } from "../internal/errno.ts";
 import { libc } from "../internal/libc.ts";
 import { interfaceIndexOf } from "../internal/netif.ts";
-import { type OptionSpec, specOf } from "../internal/option_call.ts";
 import { OS } from "../internal/os.ts";
 import { FAMILIES, formatIp, isMapped, isUnbound, type KernelAddress, parseIp } from "../internal/sockaddr.ts";
-import type { TcpInfo, TcpState } from "../internal/tcp_info.ts";
+import { SOCKOPT } from "../internal/sockopt.ts";
+import { type TcpState, tcpStateOf } from "../internal/tcp_info.ts";
 import type { Family, SocketAddress, SocketType } from "./address.ts";
 import { TYPES } from "./families.ts";
 import { openedHere } from "./socket.ts";
@@ -375,16 +375,19 @@ interface Kernel {
   readonly mptcp: number | null;
   readonly udp: number;
   readonly udplite: number | null;
-  readonly info: OptionSpec;
-  readonly memory: OptionSpec;
-  readonly unread: OptionSpec;
-  readonly unsent: OptionSpec;
+  readonly socket: number;
+  /** Options of the level of sockets; null where the system has none. */
+  readonly memory: number | null;
+  readonly unread: number | null;
+  readonly unsent: number | null;
 }
 let numbers: Kernel | undefined;
 
 function kernel(doing: string): Kernel {
+  if (numbers !== undefined) return numbers;
   libc(doing);
-  return numbers ??= {
+  const option = OS === "darwin" ? 2 : 1;
+  return numbers = {
     families: byNumber(FAMILIES),
     types: byNumber(TYPES),
     inet: numberOf("AF_INET")!,
@@ -396,10 +399,10 @@ function kernel(doing: string): Kernel {
     mptcp: numberOf("IPPROTO_MPTCP"),
     udp: numberOf("IPPROTO_UDP")!,
     udplite: numberOf("IPPROTO_UDPLITE"),
-    info: specOf("TCP_INFO"),
-    memory: specOf("SO_MEMINFO"),
-    unread: specOf("SO_NREAD"),
-    unsent: specOf("SO_NWRITE"),
+    socket: numberOf("SOL_SOCKET")!,
+    memory: SOCKOPT.SO_MEMINFO[option],
+    unread: SOCKOPT.SO_NREAD[option],
+    unsent: SOCKOPT.SO_NWRITE[option],
   };
 }
 
@@ -484,7 +487,7 @@ function infoOf(
   if (wanted.type !== undefined && type !== wanted.type) return null;
   const inet = found.family === k.inet || found.family === k.inet6;
   const tcp = inet && found.type === k.stream && (found.protocol === k.tcp || found.protocol === k.mptcp);
-  const state = stateByte < 0 ? undefined : stateOf(k, stateByte);
+  const state = stateByte < 0 ? undefined : tcpStateOf(stateByte, OS!);
   if (wanted.state !== undefined && state !== wanted.state) return null;
   const localAddr = local === null || isUnbound(local, inet && type === "raw") ? null : visible(local);
   if (wanted.local !== null && !isAt(localAddr, wanted.local, found, k)) return null;
@@ -511,17 +514,9 @@ function visible(address: KernelAddress | null): SocketAddress | null {
 }
 
 const length = new Uint32Array(1);
-const states = new Map<number, TcpState>();
 
-/** The state that TCP_INFO begins with. */
-function stateOf(k: Kernel, byte: number): TcpState {
-  let state = states.get(byte);
-  if (state === undefined) states.set(byte, state = (k.info.codec.decode(Uint8Array.of(byte)) as TcpInfo).state);
-  return state;
-}
-
-function ask(spec: OptionSpec, found: Descriptor, into: Bytes): number {
-  return libc("Cannot list sockets").getsockopt(found.fd, spec.code!.level, spec.code!.name, into, length);
+function ask(k: Kernel, option: number | null, found: Descriptor, into: Bytes): boolean {
+  return option !== null && !failed(libc("Cannot list sockets").getsockopt(found.fd, k.socket, option, into, length));
 }
 
 const UNREAD = constant("FIONREAD", "linux");
@@ -540,19 +535,19 @@ function queues(k: Kernel, found: Descriptor, tcp: boolean, none: boolean): void
   received = unsent = 0;
   if (none) return;
   if (OS === "darwin") {
-    received = failed(ask(k.unread, found, intBytes)) ? 0 : int[0]!;
-    unsent = failed(ask(k.unsent, found, intBytes)) ? 0 : int[0]!;
+    received = ask(k, k.unread, found, intBytes) ? int[0]! : 0;
+    unsent = ask(k, k.unsent, found, intBytes) ? int[0]! : 0;
     return;
   }
   if (found.type !== k.stream && found.type !== k.seqpacket) {
     // FIONREAD tells only the next message.
-    if (failed(ask(k.memory, found, memoryBytes))) return;
+    if (!ask(k, k.memory, found, memoryBytes)) return;
     received = memory[0]!;
     unsent = memory[2]!;
     return;
   }
   // What takes no memory has no bytes: one question instead of two for the many connections that rest.
-  const known = tcp && found.protocol === k.tcp && !failed(ask(k.memory, found, memoryBytes));
+  const known = tcp && found.protocol === k.tcp && ask(k, k.memory, found, memoryBytes);
   const c = libc("Cannot list sockets");
   if (!known || memory[0] !== 0) received = failed(c.ioctl(found.fd, UNREAD, intBytes)) ? 0 : int[0]!;
   if (!known || memory[5] !== 0) unsent = failed(c.ioctl(found.fd, UNSENT, intBytes)) ? 0 : int[0]!;

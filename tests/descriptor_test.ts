@@ -538,13 +538,15 @@ test("a number that is none is refused before the kernel sees it", { ffi: true }
   assertThrows(() => SO_COOKIE.get({ [DESCRIPTOR]: -1 }), Deno.errors.BadResource, "the socket is closed");
 });
 
-/** What a program of its own prints, run by a shell that prepares for it. */
-async function shell(prepare: string, program: string): Promise<string> {
+/** What a program of its own prints, run by a shell that prepares for it, which runs where `around` puts it. */
+async function shell(prepare: string, program: string, around: readonly string[] = []): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/program.ts`, program);
-    const { stdout, stderr } = await new Deno.Command("sh", {
+    const [command, ...args] = [...around, "sh"];
+    const { stdout, stderr } = await new Deno.Command(command!, {
       args: [
+        ...args,
         "-c",
         `${prepare}; exec "$0" run -A --no-check --config "$1" "$2"`,
         Deno.execPath(),
@@ -560,6 +562,7 @@ async function shell(prepare: string, program: string): Promise<string> {
 }
 const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const MOD = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
+const SOCKET = JSON.stringify(new URL("../socket/mod.ts", import.meta.url).href);
 const SHELL = { ffi: true, run: ["sh"], read: true, write: true, linux: true } as const;
 
 test("a socket is found where few descriptors are allowed", SHELL, async () => {
@@ -570,6 +573,43 @@ test("a socket is found where few descriptors are allowed", SHELL, async () => {
     Deno.exit();`,
   );
   assertEquals(out, "1\n");
+});
+
+test("sockets are found where no /proc tells how many descriptors there can be", {
+  ...SHELL,
+  root: true,
+  run: ["unshare", "sh", "mount"],
+}, async () => {
+  const out = await shell(
+    "mount -t tmpfs none /proc",
+    `import { findSocket, Socket } from ${SOCKET};
+    const sockets = Array.from({ length: 3000 }, () => {
+      const socket = Socket.open("inet", "dgram");
+      socket.bind({ hostname: "127.0.0.1", port: 0 });
+      return socket;
+    });
+    console.log(sockets.every((one, i) => i % 100 > 0 || findSocket({ localAddr: one.localAddr }).fd === one.fd));
+    Deno.exit();`,
+    ["unshare", "--mount"],
+  );
+  assertEquals(out, "true\n");
+});
+
+test("sockets are found whose numbers are higher than those of new ones may be", {
+  ...SHELL,
+  run: ["sh", "prlimit"],
+}, async () => {
+  const out = await shell(
+    ":",
+    `import { listSockets, Socket } from ${SOCKET};
+    const [first, ...others] = Array.from({ length: 100 }, () => Socket.open("inet", "dgram"));
+    await new Deno.Command("prlimit", { args: ["--pid", String(Deno.pid), "--nofile=40:40"] }).output();
+    first.close();
+    const fds = new Set(listSockets().map((one) => one.fd));
+    console.log(others.every((one) => fds.has(one.fd)), others.at(-1).fd > 100);
+    Deno.exit();`,
+  );
+  assertEquals(out, "true true\n");
 });
 
 test("sockets of this library that share an address are told apart, whatever was touched before", SHELL, async () => {
@@ -588,7 +628,7 @@ test("what another thread may close is used with a descriptor to spare, else the
   const out = await shell(
     "ulimit -n 200",
     `import { SO_KEEPALIVE } from ${MOD};
-    import { findSocket } from ${JSON.stringify(new URL("../socket/mod.ts", import.meta.url).href)};
+    import { findSocket } from ${SOCKET};
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const one = findSocket({ localAddr: listener.addr });
     console.log(SO_KEEPALIVE.set(one, true));

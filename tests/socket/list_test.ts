@@ -23,6 +23,7 @@ import { findSocket, listSockets, type SocketFilter, type SocketInfo } from "../
 import { poll } from "../../socket/poll.ts";
 import { Socket } from "../../socket/socket.ts";
 import { test } from "../needs.ts";
+import { Namespace } from "../raw_socket.ts";
 import { until } from "../time.ts";
 import { abstract, bytes, FFI, fill, IPV6, LOCAL, PATHS, sleep, tcpListener, tcpPair, udp, udpPair } from "./make.ts";
 
@@ -404,6 +405,34 @@ test("sockets that Workers close and open all the time are listed whole, or are 
   }
 });
 
+test("a port is never found in the letters of a unix path", PATHS, async () => {
+  const folder = await Deno.makeTempDir({ dir: "/tmp" });
+  try {
+    using _listener = Deno.listen({ transport: "unix", path: `${folder}/socket` });
+    // A path begins where addresses of the Internet have their port.
+    const port = "/".charCodeAt(0) << 8 | "t".charCodeAt(0);
+    assertEquals(listSockets({ localAddr: { port } }), []);
+    assertEquals(listSockets({ localAddr: { path: `${folder}/socket` } }).length, 1);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+test("sockets are seen whether most of the numbers about theirs are open or closed", FFI, () => {
+  let open = Array.from({ length: 3000 }, udp);
+  try {
+    for (const left of [() => true, (i: number) => i % 5 !== 0, (i: number) => i % 7 === 0]) {
+      open.forEach((one, i) => left(i) || one.close());
+      open = open.filter((_, i) => left(i));
+      const fds = new Set(listSockets().map((one) => one.fd));
+      assertEquals(open.filter((one) => !fds.has(one.fd)), []);
+      for (const one of [open[0]!, open.at(-1)!]) assertEquals(findSocket({ localAddr: one.localAddr! }).fd, one.fd);
+    }
+  } finally {
+    for (const one of open) one.close();
+  }
+});
+
 test("listSockets() does not take the error that a socket keeps", FFI, async () => {
   using socket = udp();
   using gone = udp();
@@ -611,6 +640,26 @@ test("findSocket() finds a connection again by both addresses, until it is anoth
   second.client.close();
   second.server.close();
 });
+
+test(
+  "sockets are seen in whatever network namespace, and two of one address are never taken for one",
+  ALL_FAMILIES,
+  () => {
+    using there = new Namespace();
+    const here = udp();
+    const filter: SocketFilter = { type: "dgram", localAddr: here.localAddr! };
+    const twin = there.run(() => {
+      const socket = Socket.open("inet", "dgram");
+      socket.bind(here.localAddr!);
+      return socket;
+    });
+    using _twin = twin;
+    assertThrows(() => findSocket(filter), Error, "2 sockets of this process match");
+    assertEquals(there.run(() => listSockets(filter).map((one) => one.fd)), [here.fd, twin.fd].sort((a, b) => a - b));
+    here.close();
+    assertEquals(findSocket(filter).fd, twin.fd);
+  },
+);
 
 test("findSocket() never takes a twin of UDP for the only one", FFI, async () => {
   const open = (to: number) => {
