@@ -20,6 +20,18 @@ const QUESTIONS = [
   "udp_memory",
   "import",
 ];
+/** Besides UDP, what the README shows of a question: the row, and its name there. */
+const HEADLINES: readonly (readonly [question: string, row: string, name: string])[] = [
+  ["options", "`SO_KEEPALIVE.get`", "reading an option"],
+  ["options", "`SO_KEEPALIVE.set`", "setting one and reading it back"],
+  ["list", "`listSockets()`", "`listSockets()` of 4,000 sockets"],
+  ["list", "`findSocket()` by the own address", "`findSocket()` among them"],
+  ["tcp_connect", "without options", "connecting, accepting and closing"],
+  ["tcp_accept", "accepting 1,000 that wait", "accepting those that wait"],
+  ["socket", "TCP round trip of 64 bytes, the middle one", "TCP round trip of 64 bytes"],
+  ["socket", "TCP echo in chunks of 64 KiB", "TCP echo in chunks of 64 KiB"],
+  ["import", "what the import adds", "importing the whole library"],
+];
 const HELP = `Runs the benchmarks and writes bench/RESULTS.md, bench/udp.svg and the table of README.md.
 
   --only NAME   runs one, and writes nothing: ${QUESTIONS.join(", ")}
@@ -54,7 +66,20 @@ async function machine(): Promise<string> {
     await versions();
 }
 
-async function write(tables: readonly string[], summary: readonly Summary[], where: string): Promise<void> {
+/** The headlines of what was found, by question, as a table. */
+function headlines(found: ReadonlyMap<string, Answer>): string {
+  const rows = HEADLINES.map(([question, row, name]) => {
+    const there = found.get(question)!.tables.flatMap(({ rows }) => rows).find(({ what }) => what === row);
+    if (there === undefined) throw new Error(`bench/${question}.ts has no row ${row}`);
+    const { values, unit, peer } = there;
+    return { what: name, values, unit, ...(peer && { peer }) };
+  });
+  return markdown({ title: "Everything else, beside what does the same otherwise:", rows });
+}
+
+async function write(found: ReadonlyMap<string, Answer>, where: string): Promise<void> {
+  const tables = [...found.values()].flatMap(({ tables }) => tables.map(markdown));
+  const summary = [...found.values()].flatMap(({ summary }) => summary);
   const results = [
     "# Results",
     `Measured with \`deno task bench\` on ${where}.`,
@@ -72,7 +97,8 @@ async function write(tables: readonly string[], summary: readonly Summary[], whe
     "![UDP datagrams a second, this library beside others](bench/udp.svg)",
     `UDP over loopback, datagrams of 64 bytes, medians of \`deno task bench\` on ${where}.`,
     besides(summary),
-    "Everything that was measured, with spreads, processor time and what must be reached: " +
+    headlines(found),
+    "All that was measured, with spreads, processor time and what must be reached: " +
     "[bench/RESULTS.md](bench/RESULTS.md).",
   ];
   await Deno.writeTextFile(README, `${head}${BEGIN}\n\n${await formatted(short.join("\n\n"))}\n\n${END}${tail}`);
@@ -107,17 +133,13 @@ async function main(): Promise<void> {
   }
   const where = await machine();
   console.log(where);
-  const tables: string[] = [];
-  const summary: Summary[] = [];
+  const found = new Map<string, Answer>();
   for (const question of flags.only === undefined ? QUESTIONS : [flags.only as string]) {
-    const found = await answer(question);
-    for (const table of found.tables.map(markdown)) {
-      console.log(`\n${await formatted(table)}`);
-      tables.push(table);
-    }
-    summary.push(...found.summary);
+    const answered = await answer(question);
+    found.set(question, answered);
+    for (const table of answered.tables) console.log(`\n${await formatted(markdown(table))}`);
   }
-  if (flags.only === undefined && !flags["dry-run"]) await write(tables, summary, where);
+  if (flags.only === undefined && !flags["dry-run"]) await write(found, where);
 }
 
 await main();
