@@ -94,7 +94,8 @@ async function find(target: string, where: string, signal: AbortSignal, count = 
     for await (const [data, { hostname }] of socket) {
       const { first, fields } = decode(data);
       const answer = `${fields.USN} at ${fields.LOCATION} from ${hostname} on ${name}`;
-      if (!/^HTTP\/1\.\d 200\b/.test(first) || fields.ST === undefined || answers.has(answer)) continue;
+      const asked = fields.ST !== undefined && (target === "ssdp:all" || target === fields.ST);
+      if (!/^HTTP\/1\.\d 200\b/.test(first) || !asked || answers.has(answer)) continue;
       answers.add(answer);
       console.log(`found ${answer}`);
       if (answers.size === count) enough.abort();

@@ -1,0 +1,134 @@
+// examples/ssdp.ts with minissdpd, which keeps the list of devices for other programs and answers searches, in network
+// namespaces. Needs root. By itself, over loopback: tests/examples/ssdp_test.ts.
+import { assert, assertMatch } from "@std/assert";
+import { example, Program } from "../examples/program.ts";
+import { test } from "../needs.ts";
+import { sleep } from "../time.ts";
+import { LAB, type Node, withLab } from "./lab.ts";
+
+const NEEDS = { ...LAB, run: [...LAB.run!, "minissdpd"], write: true };
+const TYPE = "urn:schemas-upnp-org:device:Basic:1";
+const UUID = "01234567-89ab-cdef-0123-456789abcdef";
+/** How the hosts are seen to ask and answer: over IPv6 by a link-local address. */
+const FAMILIES = [["IPv4", [], "10\\.66\\.0\\."], ["IPv6", ["-6"], "fe80::"]] as const;
+
+function ssdp(host: Node, ...flags: readonly string[]): Program {
+  return example("ssdp", flags, undefined, host.enter);
+}
+
+/** minissdpd on a host; programs talk to it over a unix socket. */
+class Minissdpd implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #program: Program;
+
+  private constructor(folder: string, program: Program) {
+    this.#folder = folder;
+    this.#program = program;
+  }
+
+  static async start(host: Node, flags: readonly string[]): Promise<Minissdpd> {
+    const folder = await Deno.makeTempDir();
+    const [program, ...args] = [...host.enter, "minissdpd", "-d", "-i", "eth0", "-s", `${folder}/socket`, ...flags];
+    const started = new Minissdpd(folder, new Program(program!, [...args, "-p", `${folder}/pid`]));
+    for (let i = 0;; i++) {
+      try {
+        await started.devices();
+        return started;
+      } catch (error) {
+        if (i === 1000) throw error;
+        await sleep(10);
+      }
+    }
+  }
+
+  /** Sends a request with texts, each behind its length, and reads as much as is said to come back. */
+  async #request(kind: number, texts: readonly string[], answers: boolean): Promise<string[]> {
+    const bytes = texts.flatMap((text) => [text.length, ...new TextEncoder().encode(text)]);
+    using connection = await Deno.connect({ transport: "unix", path: `${this.#folder}/socket` });
+    await connection.write(Uint8Array.from([kind, ...bytes]));
+    if (!answers) return [];
+    const next = async (length: number): Promise<Uint8Array> => {
+      const buffer = new Uint8Array(length);
+      for (let filled = 0; filled < length;) {
+        const got = await connection.read(buffer.subarray(filled));
+        if (got === null) throw new Error("minissdpd ended the answer");
+        filled += got;
+      }
+      return buffer;
+    };
+    const [count] = await next(1);
+    const list: string[] = [];
+    for (let i = 0; i < 3 * count!; i++) {
+      const [length] = await next(1);
+      list.push(new TextDecoder().decode(await next(length!)));
+    }
+    return list;
+  }
+
+  /** The devices that announced themselves: of each where its description is, what it is, and its name. */
+  async devices(): Promise<string[]> {
+    return await this.#request(3, ["ssdp:all"], true);
+  }
+
+  /** Waits until it knows these devices and no others. */
+  async knows(devices: readonly string[]): Promise<void> {
+    for (let i = 0;; i++) {
+      const known = await this.devices();
+      if (known.length === devices.length && devices.every((text) => known.includes(text))) return;
+      assert(i < 1000, `it knows ${JSON.stringify(known)}`);
+      await sleep(10);
+    }
+  }
+
+  /** Has it answer for a service. */
+  async submit(target: string, name: string, server: string, location: string): Promise<void> {
+    await this.#request(4, [target, name, server, location], false);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#program[Symbol.asyncDispose]();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+for (const [family, flags, prefix] of FAMILIES) {
+  test(`examples/ssdp.ts finds what minissdpd answers for, ${family}`, NEEDS, async () => {
+    await withLab(async ({ h1, h2 }) => {
+      await using peer = await Minissdpd.start(h2, flags);
+      const name = `uuid:${UUID}::${TYPE}`;
+      await peer.submit(TYPE, name, "Lab/1 UPnP/1.1 Test/1", "http://10.66.0.2:8080/theirs.xml");
+      await using search = ssdp(h1, "--search", TYPE, "--timeout", "20");
+      await search.printed(
+        new RegExp(`^found ${name} at http://10\\.66\\.0\\.2:8080/theirs\\.xml from ${prefix}\\S+ on eth0$`, "m"),
+      );
+      // It has no other.
+      await using other = ssdp(h1, "--search", `uuid:${UUID}`, "--timeout", "2");
+      assertMatch(await other.succeeded(), /^0 answers$/m);
+    });
+  });
+
+  test(`minissdpd knows what examples/ssdp.ts announces, until its goodbye, ${family}`, NEEDS, async () => {
+    await withLab(async ({ h1, h2 }) => {
+      // Alone it is the one that is heard.
+      if (family === "IPv6") await h1.ip("-4", "address", "flush", "dev", "eth0");
+      await using peer = await Minissdpd.start(h2, flags);
+      const location = family === "IPv4" ? "http://10.66.0.1:8080/ours.xml" : "http://[fd66::1]:8080/ours.xml";
+      const start = () => ssdp(h1, "--serve", TYPE, "--uuid", UUID, "--location", location);
+      const known = [
+        ...[location, "upnp:rootdevice", `uuid:${UUID}::upnp:rootdevice`],
+        ...[location, `uuid:${UUID}`, `uuid:${UUID}`],
+        ...[location, TYPE, `uuid:${UUID}::${TYPE}`],
+      ];
+      await using device = start();
+      await peer.knows(known);
+      device.interrupt();
+      assertMatch(await device.succeeded(), /^said goodbye$/m);
+      await peer.knows([]);
+      // One that starts later asks at its start, and is answered.
+      await using again = start();
+      await again.printed(/^serving/m);
+      await using late = await Minissdpd.start(h2, flags);
+      await late.knows(known);
+    });
+  });
+}
