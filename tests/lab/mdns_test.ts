@@ -287,9 +287,8 @@ for (const [family, group, wildcard] of GROUPS) {
       const answer = await next(socket, "response");
       assertEquals([typesOf(answer.answers), typesOf(answer.additionals)], ["PTR", "A AAAA SRV TXT"]);
       await sleep(1_000);
-      // What the asker knows is not said: the answer that comes is that to the next question.
-      await socket.sendToGroup(query([question], [known]));
-      await socket.sendToGroup(query([{ name: `Page.${TYPE}.local`, type: "TXT" }]));
+      // What the asker knows is not said.
+      await socket.sendToGroup(query([question, { name: `Page.${TYPE}.local`, type: "TXT" }], [known]));
       assertEquals(typesOf((await next(socket, "response")).answers), "TXT");
       // But it is, when that holds for less than half of its time yet.
       await socket.sendToGroup(query([question], [{ ...known, ttl: 2_249 }]));
@@ -315,4 +314,53 @@ for (const [family, group, wildcard] of GROUPS) {
       assertEquals(typesOf((await next(socket, "response")).answers), "SRV");
     });
   });
+
+  test(
+    `examples/mdns.ts asks for what it lacks, says what it knows and forgets what it should, ${family}`,
+    LAB,
+    async () => {
+      await withLab(async ({ h1, h2 }) => {
+        using socket = await listen(h2, group);
+        await using browser = mdns(h1, "--browse", TYPE);
+        const asked = async (type: string) => {
+          while (true) {
+            const message = await next(socket, "query");
+            if (message.questions.some((question) => question.type === type)) return message;
+          }
+        };
+        const tell = (...answers: readonly DnsRecord[]) => encode({ type: "response", answers });
+        const [name, host] = [`Page.${TYPE}.local`, "peer.local"];
+        const page: DnsRecord = { name: `${TYPE}.local`, type: "PTR", ttl: 4_500, data: name };
+        const at = (port: number): DnsRecord => {
+          return { name, type: "SRV", ttl: 120, flush: true, data: { priority: 0, weight: 0, port, target: host } };
+        };
+        const { questions, answers, hopLimit } = await asked("PTR");
+        assertEquals([questions, answers, hopLimit], [[{ name: page.name, type: "PTR", class: "IN" }], [], 255]);
+        await socket.sendToGroup(tell(page));
+        assertEquals((await asked("SRV")).questions.map(({ name, type }) => [name, type]), [[name, "SRV"], [
+          name,
+          "TXT",
+        ]]);
+        // Nobody but a responder, which has its port, is believed.
+        using stranger = h2.inside(() => bindUdp({ hostname: wildcard, multicast: { interface: "eth0" } }));
+        await stranger.send(tell(at(1)), { hostname: group, port: 5353 });
+        await socket.sendToGroup(tell(at(9_090), { name, type: "TXT", ttl: 4_500, flush: true, data: ["color=blue"] }));
+        assertEquals((await asked("A")).questions.map(({ name, type }) => [name, type]), [[host, "A"], [host, "AAAA"]]);
+        await socket.sendToGroup(tell({ name: host, type: "A", ttl: 120, flush: true, data: "10.66.0.2" }));
+        await browser.printed(/^found "Page" on eth0: peer\.local:9090 10\.66\.0\.2 color=blue$/m);
+        // It need not be told again.
+        const { answers: known } = await asked("PTR");
+        assertEquals(known.map(({ name, type, data }) => [name, type, data]), [[page.name, "PTR", name]]);
+        assert(known[0]!.ttl! > 4_400 && known[0]!.ttl! <= 4_500, `${known[0]!.ttl}`);
+        // What is told now replaces what was told more than a second ago.
+        await sleep(1_000);
+        await socket.sendToGroup(tell(at(9_091)));
+        await browser.printed(/^changed "Page" on eth0: peer\.local:9091 10\.66\.0\.2 color=blue$/m);
+        await socket.sendToGroup(tell({ ...page, ttl: 0 }));
+        await browser.printed(/^lost "Page" on eth0/m);
+        browser.interrupt();
+        assertEquals((await browser.succeeded()).trimEnd().split("\n").length, 4);
+      });
+    },
+  );
 }
