@@ -1,4 +1,4 @@
-// The types of npm's dns-packet as mdns.ts and mdns_peers.ts use it. Those on npm bring the types of node along, which
+// The types of npm's dns-packet as mdns_link.ts and mdns_peers.ts use it. Those on npm bring the types of node along, which
 // would be taken for those of the whole project.
 import type { Buffer } from "node:buffer";
 

@@ -6,11 +6,12 @@
 //   deno task example:mdns --browse _http._tcp                             in one terminal, and in another
 //   deno task example:mdns --announce "My page" --type _http._tcp --port 8080 --txt path=/
 //
-// Both sides of the protocol are in mdns_peers.ts. It needs --allow-ffi: by which interface a message came is not told
-// without.
+// Both sides of the protocol are in mdns_peers.ts, their sockets in mdns_link.ts. It needs --allow-ffi: by which interface
+// a message came is not told without.
 import { networkInterfaces } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
-import { Announcer, Browser, type Found, Link } from "./mdns_peers.ts";
+import { Link } from "./mdns_link.ts";
+import { Announcer, Browser, type Found } from "./mdns_peers.ts";
 
 const HELP = `Announces and finds services by multicast DNS. Without flags: both, over loopback.
 
@@ -41,7 +42,8 @@ const service = {
   port: wholeNumber("--port", flags.port, 1, 65535) ?? 8080,
   txt: flags.txt.map((text: string) => pairOf("--txt", text)),
 };
-const where = (flags.interface ?? "all") === "all" ? { all: true } as const : flags.interface;
+const chosen: string = flags.interface ?? "all";
+const where = chosen === "all" ? { all: true } as const : chosen;
 const count = wholeNumber("--count", flags.count, 1, 1_000_000);
 const timeout = wholeNumber("--timeout", flags.timeout, 1, 1_000_000);
 

@@ -1,130 +1,17 @@
 // The two sides of multicast DNS (RFC 6762) and its services (RFC 6763): one announces a service, one looks for them.
-// The program, with its flags: mdns.ts.
+// The program, with its flags: mdns.ts. The sockets: mdns_link.ts.
 //
 // Left out: the tie-break of two that probe for one name at the same moment, conflicts after the announcement, known
 // answers over several messages, negative answers, and names with a dot in a label, which dns-packet cannot write.
-import { Buffer } from "node:buffer";
-import { type InterfaceSelector, listenMulticast, type MulticastSocket } from "@berkeley/sockets/multicast";
-import type { Datagram } from "@berkeley/sockets/udp";
 // @ts-types="./dns_packet.d.ts"
-import { AUTHORITATIVE_ANSWER, decode, encode } from "npm:dns-packet@5.6.1";
+import { AUTHORITATIVE_ANSWER } from "npm:dns-packet@5.6.1";
 import type { DnsPacket, DnsQuestion, DnsRecord } from "./dns_packet.d.ts";
-import { type SendingInterface, sendingInterfaces } from "./sending_interfaces.ts";
+import { type Link, type Message, type Place, PORT } from "./mdns_link.ts";
 
-const PORT = 5353;
-const GROUPS = ["224.0.0.251", "ff02::fb"];
 /** Seconds that a record holds: those that name a host or its addresses, and the others. */
 const HOST_TTL = 120, OTHER_TTL = 4_500;
 /** The class of a question that wants its answer by unicast: IN, with the highest bit set. */
 const UNICAST_RESPONSE = `UNKNOWN_${0x8001}`;
-
-type Socket = MulticastSocket<"hopLimit">;
-
-/** An interface where a group is joined, and the socket that joined it. */
-interface Place extends SendingInterface {
-  readonly socket: Socket;
-}
-
-/** A message that came in. */
-interface Message {
-  readonly packet: Required<DnsPacket>;
-  readonly datagram: Datagram<"localAddr" | "interfaceIndex" | "hopLimit">;
-  readonly socket: Socket;
-}
-
-/** The groups of multicast DNS, of IPv4 and IPv6, on the interfaces that were asked for. */
-export class Link implements Disposable {
-  readonly #sockets: readonly Socket[];
-  /** Called with an interface that appeared, came up or has another address. */
-  onChange?: (place: Place) => unknown;
-
-  private constructor(sockets: readonly Socket[]) {
-    this.#sockets = sockets;
-    for (const socket of sockets) {
-      socket.membership.onChange = ({ interface: { index } }) => {
-        for (const place of this.#places) if (place.socket === socket && place.index === index) this.onChange?.(place);
-      };
-    }
-  }
-
-  /** Joins both groups; one is enough where a machine has no more. */
-  static async open(where: InterfaceSelector | { all: true }): Promise<Link> {
-    const joined = await Promise.allSettled(GROUPS.map((group) =>
-      listenMulticast({
-        group,
-        port: PORT,
-        interface: where,
-        // What comes from here has not passed a router, and others may check it.
-        hopLimit: 255,
-        multicast: { hopLimit: 255 },
-        metadata: ["hopLimit"],
-      })
-    ));
-    const sockets = joined.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
-    const [refusal] = joined.flatMap((one) => one.status === "rejected" ? [one.reason as Error] : []);
-    if (sockets.length === 0) throw refusal;
-    if (refusal !== undefined) console.error(`goes on without one family: ${refusal.message}`);
-    return new Link(sockets);
-  }
-
-  /** Where messages can go out now. */
-  get #places(): Place[] {
-    return this.#sockets.flatMap((socket) => {
-      const { group, interfaces } = socket.membership;
-      return sendingInterfaces(group).filter(({ name }) => interfaces.includes(name)).map((one) => ({
-        socket,
-        ...one,
-      }));
-    });
-  }
-
-  /** The name of an interface, while it is there. */
-  nameOf(index: number): string {
-    return this.#places.find((place) => place.index === index)?.name ?? `interface ${index}`;
-  }
-
-  /** The place where a message came in. */
-  placeOf({ socket, datagram }: Message): Place | undefined {
-    return this.#places.find((place) => place.socket === socket && place.index === datagram.interfaceIndex);
-  }
-
-  /** Sends by each place what belongs there; null is nothing. */
-  async send(make: (place: Place) => DnsPacket | null, places: readonly Place[] = this.#places): Promise<void> {
-    for (const place of places) {
-      const packet = make(place);
-      // It may go down or lose its address meanwhile, which is no matter of the others.
-      if (packet) await tell(() => place.socket.sendToGroup(encode(packet), { interface: place.index }));
-    }
-  }
-
-  /** Answers who sent a message, and nobody else. */
-  async reply({ socket, datagram }: Message, packet: DnsPacket): Promise<void> {
-    await tell(() => socket.reply(datagram, encode(packet)));
-  }
-
-  /** Hands over messages until the link is closed. */
-  async receive(handle: (message: Message) => void): Promise<void> {
-    await Promise.all(this.#sockets.map(async (socket) => {
-      for await (const datagram of socket.messages()) {
-        const { data, localAddr, hopLimit, remoteAddr } = datagram;
-        // Only what was sent on this link counts: to the group, or over no router.
-        if (localAddr.hostname.split("%")[0] !== socket.membership.group && hopLimit !== 255) continue;
-        let packet: Required<DnsPacket>;
-        try {
-          packet = decode(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-        } catch {
-          continue; // Anybody may send anything.
-        }
-        if (packet.type === "response" && remoteAddr.port !== PORT) continue;
-        handle({ packet, datagram, socket });
-      }
-    }));
-  }
-
-  [Symbol.dispose](): void {
-    for (const socket of this.#sockets) socket[Symbol.dispose]();
-  }
-}
 
 /** A service to announce. */
 export interface Service {
@@ -230,19 +117,13 @@ export class Announcer {
     );
     if (answers.length === 0) return;
     // One that asks from another port knows DNS alone, and is answered as by a server, for a short time.
-    const legacy = datagram.remoteAddr.port !== PORT;
-    if (legacy || packet.questions.every((question) => question.class === UNICAST_RESPONSE)) {
-      const reply = response(answers, this.#additionals(answers, records));
-      const shorten = (records: readonly DnsRecord[] = []) =>
-        records.map((record) => ({ ...record, ttl: Math.min(record.ttl!, 10), flush: false }));
-      const simple = {
-        ...reply,
-        id: packet.id,
-        questions: packet.questions,
-        answers: shorten(reply.answers),
-        additionals: shorten(reply.additionals),
-      };
-      return await this.#link.reply(message, legacy ? simple : reply);
+    if (datagram.remoteAddr.port !== PORT) {
+      const { id, questions } = packet;
+      const simple = answers.map((record) => ({ ...record, ttl: Math.min(record.ttl!, 10), flush: false }));
+      return await this.#link.reply(message, { ...response(simple), id, questions });
+    }
+    if (packet.questions.every((question) => question.class === UNICAST_RESPONSE)) {
+      return await this.#link.reply(message, response(answers, this.#additionals(answers, records)));
     }
     // Several may have an answer: they shall not all speak at once.
     if (answers.some(({ flush }) => !flush)) await sleep(20 + 100 * Math.random());
@@ -369,17 +250,16 @@ export class Browser {
       this.#known(index, name, type).map(({ record }) => record as DnsRecord & { type: T });
     const [srv] = records(instance, "SRV");
     const [txt] = records(instance, "TXT");
-    const host = srv?.data.target;
-    const addresses = host === undefined ? [] : [...records(host, "A"), ...records(host, "AAAA")];
-    if (srv === undefined || txt === undefined || addresses.length === 0) {
-      return this.#ask(index, srv ? [srv.data.target, "A", "AAAA"] : [instance, "SRV", "TXT"]);
-    }
+    if (srv === undefined || txt === undefined) return this.#ask(index, instance, "SRV", "TXT");
+    const { target: host, port } = srv.data;
+    const addresses = [...records(host, "A"), ...records(host, "AAAA")].map(({ data }) => data).sort();
+    if (addresses.length === 0) return this.#ask(index, host, "A", "AAAA");
     const service: Found = {
       name: instance.slice(0, -this.#type.length - 1),
       interface: this.#link.nameOf(index),
-      host: srv.data.target,
-      port: srv.data.port,
-      addresses: addresses.map(({ data }) => data as string).sort(),
+      host,
+      port,
+      addresses,
       txt: txt.data.map(String).filter((text) => text !== ""),
     };
     const before = this.#told.get(`${index} ${instance}`);
@@ -389,7 +269,7 @@ export class Browser {
   }
 
   /** Asks for what nobody has told yet, once until the next round. */
-  #ask(index: number, [name, ...types]: [name: string, ...types: DnsQuestion["type"][]]): void {
+  #ask(index: number, name: string, ...types: DnsQuestion["type"][]): void {
     const which = `${index} ${name}`;
     if (this.#asked.has(which)) return;
     this.#asked.add(which);
@@ -413,11 +293,6 @@ function response(answers: readonly DnsRecord[], additionals: readonly DnsRecord
 function key({ name, ...record }: DnsRecord): string {
   const { type, data } = record;
   return JSON.stringify([name.toLowerCase(), type, record.type === "TXT" ? record.data.map(String) : data]);
-}
-
-/** Tells of a failure that is no reason to end. */
-async function tell(send: () => Promise<unknown>): Promise<void> {
-  await send().catch((error) => console.error(error.message));
 }
 
 function same(one: string, other: string): boolean {

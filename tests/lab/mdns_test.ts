@@ -168,6 +168,22 @@ for (const [name, needs, withPeer] of [["Avahi", AVAHI, withAvahi], ["zeroconf",
       );
     });
 
+    test(`examples/mdns.ts and ${name} share a machine and its port, ${family}`, needs, async () => {
+      await withLab(({ h2 }) =>
+        withPeer(h2, family, async (peer) => {
+          await using browser = peer.browse();
+          await using ours = mdns(h2, "--announce", "Our page", "--port", "8081", "--txt", "path=/x");
+          await ours.printed(/^announced "Our page"/m);
+          assertEquals((await browser.printed(peer.found("Our page"))).groups!.port, "8081");
+          await using search = mdns(h2, "--browse", TYPE);
+          await using theirs = peer.announce("Their page");
+          await theirs.printed(peer.announced);
+          await search.printed(/^found "Their page" on eth0: /m);
+          await search.printed(/^found "Our page" on eth0: /m);
+        })
+      );
+    });
+
     test(`examples/mdns.ts takes another name than one that ${name} has, ${family}`, needs, async () => {
       await withLab(({ h1, h2 }) =>
         withPeer(h2, family, async (peer) => {
@@ -276,6 +292,7 @@ for (const [family, group, wildcard] of GROUPS) {
     await withLab(async ({ h1, h2 }) => {
       using socket = await listen(h2, group);
       await using service = mdns(h1, "--announce", "Page");
+      await service.printed(/^announced/m);
       for (let i = 0; i < 2; i++) await next(socket, "response");
       // A second after the last announcement everything may be said again.
       await sleep(1_000);
