@@ -29,6 +29,8 @@ const PORT = 1900;
 const HOP_LIMIT = 2;
 /** Seconds within which devices shall answer, each when it likes, so that not all do at once. */
 const MX = 1;
+/** Milliseconds after which a message is sent once more. */
+const AGAIN = 400;
 /** Seconds that an announcement holds. */
 const MAX_AGE = 1_800;
 
@@ -90,7 +92,11 @@ async function find(target: string, where: string, signal: AbortSignal, count = 
       signal: end,
     });
     const fields = { HOST: hostOf(group), MAN: '"ssdp:discover"', MX: `${MX}`, ST: target };
-    await socket.send(encode("M-SEARCH * HTTP/1.1", fields), { hostname: group, port: PORT });
+    const send = () => socket.send(encode("M-SEARCH * HTTP/1.1", fields), { hostname: group, port: PORT });
+    await send();
+    // Once more, as the first may be lost.
+    const again = setTimeout(() => send().catch((error) => console.error(`${name}: ${error.message}`)), AGAIN);
+    end.addEventListener("abort", () => clearTimeout(again));
     for await (const [data, { hostname }] of socket) {
       const { first, fields } = decode(data);
       const answer = `${fields.USN} at ${fields.LOCATION} from ${hostname} on ${name}`;
@@ -183,10 +189,12 @@ async function serve(where: string, signal: AbortSignal): Promise<void> {
   using device = await Device.open(where);
   await device.notify("ssdp:alive");
   console.log(`serving ${type} as uuid:${uuid}`);
-  // Again well before it is over, and some time before that, as it may be lost.
-  const again = setInterval(() => device.notify("ssdp:alive"), MAX_AGE / 3 * 1_000);
+  // Once more, as the first may be lost, and again well before it is over.
+  const soon = setTimeout(() => device.notify("ssdp:alive"), AGAIN);
+  const later = setInterval(() => device.notify("ssdp:alive"), 1_000 * MAX_AGE / 3);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
-  clearInterval(again);
+  clearTimeout(soon);
+  clearInterval(later);
   await device.notify("ssdp:byebye");
   console.log("said goodbye");
 }

@@ -10,7 +10,7 @@ import { bindUdp, type UdpSocket } from "../../udp/mod.ts";
 import { example, Program } from "../examples/program.ts";
 import { test } from "../needs.ts";
 import { sleep } from "../time.ts";
-import { LAB, type Node, withLab } from "./lab.ts";
+import { LAB, type Lab, type Node, withLab } from "./lab.ts";
 
 const TYPE = "_http._tcp";
 /** With the address of the peer. */
@@ -234,11 +234,13 @@ function typesOf(records: readonly DnsRecord[]): string {
   return [...new Set(records.map(({ type }) => type))].sort().join(" ");
 }
 
-/** Opens a socket in the group, on a host. */
-function listen(host: Node, group: string): Promise<MulticastSocket<"hopLimit" | "timestamp">> {
-  return host.call(() =>
+/** Opens a socket in the group on h2, and waits until the bridge knows, which passes on 224.0.0.0/24 in any case. */
+async function listen(lab: Lab, group: string): Promise<MulticastSocket<"hopLimit" | "timestamp">> {
+  const socket = await lab.h2.call(() =>
     listenMulticast({ group, port: 5353, interface: "eth0", metadata: ["hopLimit", "timestamp"] })
   );
+  if (group.includes(":")) await lab.asked(group, "h2");
+  return socket;
 }
 
 /** The next response, or query, that comes; with its hop limit, and the second in which it came. */
@@ -258,9 +260,9 @@ for (const [family, group, wildcard] of GROUPS) {
     `examples/mdns.ts probes, announces twice and says goodbye, as is seen on the wire, ${family}`,
     LAB,
     async () => {
-      await withLab(async ({ h1, h2 }) => {
-        using socket = await listen(h2, group);
-        await using service = mdns(h1, "--announce", "Page");
+      await withLab(async (lab) => {
+        using socket = await listen(lab, group);
+        await using service = mdns(lab.h1, "--announce", "Page");
         const hopLimits: number[] = [];
         for (let i = 0; i < 3; i++) {
           const { questions, authorities, hopLimit } = await next(socket, "query");
@@ -289,9 +291,9 @@ for (const [family, group, wildcard] of GROUPS) {
   );
 
   test(`examples/mdns.ts answers whom it should, and how, ${family}`, LAB, async () => {
-    await withLab(async ({ h1, h2 }) => {
-      using socket = await listen(h2, group);
-      await using service = mdns(h1, "--announce", "Page");
+    await withLab(async (lab) => {
+      using socket = await listen(lab, group);
+      await using service = mdns(lab.h1, "--announce", "Page");
       await service.printed(/^announced/m);
       for (let i = 0; i < 2; i++) await next(socket, "response");
       // A second after the last announcement everything may be said again.
@@ -313,7 +315,7 @@ for (const [family, group, wildcard] of GROUPS) {
 
       // By unicast: to one that wants it so; and to one that knows DNS alone, as a server would, for a short time.
       const answerOf = async (port: number, bytes: Uint8Array) => {
-        using asker = h2.inside(() =>
+        using asker = lab.h2.inside(() =>
           bindUdp({ hostname: wildcard, port, reuseAddress: true, multicast: { interface: "eth0", loopback: false } })
         );
         await asker.send(bytes, { hostname: group, port: 5353 });
@@ -336,9 +338,9 @@ for (const [family, group, wildcard] of GROUPS) {
     `examples/mdns.ts asks for what it lacks, says what it knows and forgets what it should, ${family}`,
     LAB,
     async () => {
-      await withLab(async ({ h1, h2 }) => {
-        using socket = await listen(h2, group);
-        await using browser = mdns(h1, "--browse", TYPE);
+      await withLab(async (lab) => {
+        using socket = await listen(lab, group);
+        await using browser = mdns(lab.h1, "--browse", TYPE);
         const asked = async (type: string) => {
           while (true) {
             const message = await next(socket, "query");
@@ -359,7 +361,7 @@ for (const [family, group, wildcard] of GROUPS) {
           "TXT",
         ]]);
         // Nobody but a responder, which has its port, is believed.
-        using stranger = h2.inside(() => bindUdp({ hostname: wildcard, multicast: { interface: "eth0" } }));
+        using stranger = lab.h2.inside(() => bindUdp({ hostname: wildcard, multicast: { interface: "eth0" } }));
         await stranger.send(tell(at(1)), { hostname: group, port: 5353 });
         await socket.sendToGroup(tell(at(9_090), { name, type: "TXT", ttl: 4_500, flush: true, data: ["color=blue"] }));
         assertEquals((await asked("A")).questions.map(({ name, type }) => [name, type]), [[host, "A"], [host, "AAAA"]]);

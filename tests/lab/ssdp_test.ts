@@ -3,17 +3,25 @@
 import { assert, assertMatch } from "@std/assert";
 import { example, Program } from "../examples/program.ts";
 import { test } from "../needs.ts";
-import { sleep } from "../time.ts";
-import { LAB, type Node, withLab } from "./lab.ts";
+import { sleep, until } from "../time.ts";
+import { LAB, type Node, Tap, withLab } from "./lab.ts";
 
 const NEEDS = { ...LAB, run: [...LAB.run!, "minissdpd"], write: true };
 const TYPE = "urn:schemas-upnp-org:device:Basic:1";
 const UUID = "01234567-89ab-cdef-0123-456789abcdef";
-/** How the hosts are seen to ask and answer: over IPv6 by a link-local address. */
-const FAMILIES = [["IPv4", [], "10\\.66\\.0\\."], ["IPv6", ["-6"], "fe80::"]] as const;
+/** The group, flags of minissdpd, and how the hosts are seen to ask and answer: over IPv6 by a link-local address. */
+const FAMILIES = [
+  ["IPv4", "239.255.255.250", [], "10\\.66\\.0\\."],
+  ["IPv6", "ff02::c", ["-6"], "fe80::"],
+] as const;
 
 function ssdp(host: Node, ...flags: readonly string[]): Program {
   return example("ssdp", flags, undefined, host.enter);
+}
+
+/** How many messages of a kind were sent to a group. */
+function sent(tap: Tap, kind: string, group: string): number {
+  return tap.datagrams(1900).filter((text) => text.startsWith(kind) && text.includes(group)).length;
 }
 
 /** minissdpd on a host; programs talk to it over a unix socket. */
@@ -91,16 +99,19 @@ class Minissdpd implements AsyncDisposable {
   }
 }
 
-for (const [family, flags, prefix] of FAMILIES) {
+for (const [family, group, flags, prefix] of FAMILIES) {
   test(`examples/ssdp.ts finds what minissdpd answers for, ${family}`, NEEDS, async () => {
     await withLab(async ({ h1, h2 }) => {
       await using peer = await Minissdpd.start(h2, flags);
       const name = `uuid:${UUID}::${TYPE}`;
       await peer.submit(TYPE, name, "Lab/1 UPnP/1.1 Test/1", "http://10.66.0.2:8080/theirs.xml");
+      using tap = new Tap(h1, "eth0");
       await using search = ssdp(h1, "--search", TYPE, "--timeout", "20");
       await search.printed(
         new RegExp(`^found ${name} at http://10\\.66\\.0\\.2:8080/theirs\\.xml from ${prefix}\\S+ on eth0$`, "m"),
       );
+      // It asks twice.
+      await until(() => sent(tap, "M-SEARCH", group) === 2);
       // It has no other.
       await using other = ssdp(h1, "--search", `uuid:${UUID}`, "--timeout", "2");
       assertMatch(await other.succeeded(), /^0 answers$/m);
@@ -108,10 +119,10 @@ for (const [family, flags, prefix] of FAMILIES) {
   });
 
   test(`minissdpd knows what examples/ssdp.ts announces, until its goodbye, ${family}`, NEEDS, async () => {
-    await withLab(async ({ h1, h2 }) => {
+    await withLab(async (lab) => {
+      const { h1, h2 } = lab;
       // Alone it is the one that is heard.
       if (family === "IPv6") await h1.ip("-4", "address", "flush", "dev", "eth0");
-      await using peer = await Minissdpd.start(h2, flags);
       const location = family === "IPv4" ? "http://10.66.0.1:8080/ours.xml" : "http://[fd66::1]:8080/ours.xml";
       const start = () => ssdp(h1, "--serve", TYPE, "--uuid", UUID, "--location", location);
       const known = [
@@ -119,16 +130,23 @@ for (const [family, flags, prefix] of FAMILIES) {
         ...[location, `uuid:${UUID}`, `uuid:${UUID}`],
         ...[location, TYPE, `uuid:${UUID}::${TYPE}`],
       ];
+      {
+        await using peer = await Minissdpd.start(h2, flags);
+        await lab.asked(group, "h2");
+        await using device = start();
+        await peer.knows(known);
+        device.interrupt();
+        assertMatch(await device.succeeded(), /^said goodbye$/m);
+        await peer.knows([]);
+      }
+      // One that starts when all is announced, which is done twice, asks at its start, and is answered.
+      using tap = new Tap(h1, "eth0");
       await using device = start();
+      await device.printed(/^serving/m);
+      await until(() => sent(tap, "NOTIFY", group) === 6);
+      await lab.asked(group, "h1");
+      await using peer = await Minissdpd.start(h2, flags);
       await peer.knows(known);
-      device.interrupt();
-      assertMatch(await device.succeeded(), /^said goodbye$/m);
-      await peer.knows([]);
-      // One that starts later asks at its start, and is answered.
-      await using again = start();
-      await again.printed(/^serving/m);
-      await using late = await Minissdpd.start(h2, flags);
-      await late.knows(known);
     });
   });
 }
