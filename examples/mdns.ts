@@ -56,7 +56,9 @@ function untilEnd(): AbortSignal {
 }
 
 function print(what: string, { name, interface: where, host, port, addresses, txt }: Found): void {
-  console.log(`${what} "${name}" on ${where}: ${[`${host}:${port}`, ...addresses, ...txt].join(" ")}`);
+  const line = `${what} "${name}" on ${where}: ${[`${host}:${port}`, ...addresses, ...txt].join(" ")}`;
+  // Anybody may send anything, and terminals obey control characters.
+  console.log(line.replaceAll(/\p{Cc}/gu, "?"));
 }
 
 /** Prints services until so many are found; tells how many were. */

@@ -55,6 +55,14 @@ function interfacesOf(group: string, where: string): SendingInterface[] {
   return sendingInterfaces(group).filter(({ name }) => where === "all" || name === where);
 }
 
+/** The groups that one of the interfaces asked for can send to. */
+function groupsOf(where: string): string[] {
+  const groups = GROUPS.filter((group) => interfacesOf(group, where).length > 0);
+  if (groups.length > 0) return groups;
+  const which = where === "all" ? "No interface" : `No interface "${where}"`;
+  throw new Error(`${which} is up with an address to send to ${GROUPS.join(" or ")} from`);
+}
+
 function hostOf(group: string): string {
   return group.includes(":") ? `[${group}]:${PORT}` : `${group}:${PORT}`;
 }
@@ -81,7 +89,7 @@ async function find(target: string, where: string, signal: AbortSignal, count = 
   const enough = new AbortController();
   const end = AbortSignal.any([signal, enough.signal]);
   const answers = new Set<string>();
-  await Promise.all(GROUPS.flatMap((group) => interfacesOf(group, where).map((one) => ask(group, one))));
+  await Promise.all(groupsOf(where).flatMap((group) => interfacesOf(group, where).map((one) => ask(group, one))));
   return answers.size;
 
   async function ask(group: string, { name, index }: SendingInterface): Promise<void> {
@@ -91,8 +99,8 @@ async function find(target: string, where: string, signal: AbortSignal, count = 
       multicast: { interface: index, hopLimit: HOP_LIMIT },
       signal: end,
     });
-    const fields = { HOST: hostOf(group), MAN: '"ssdp:discover"', MX: `${MX}`, ST: target };
-    const send = () => socket.send(encode("M-SEARCH * HTTP/1.1", fields), { hostname: group, port: PORT });
+    const request = { HOST: hostOf(group), MAN: '"ssdp:discover"', MX: `${MX}`, ST: target };
+    const send = () => socket.send(encode("M-SEARCH * HTTP/1.1", request), { hostname: group, port: PORT });
     await send();
     // Once more, as the first may be lost.
     const again = setTimeout(() => send().catch((error) => console.error(`${name}: ${error.message}`)), AGAIN);
@@ -103,7 +111,8 @@ async function find(target: string, where: string, signal: AbortSignal, count = 
       const asked = fields.ST !== undefined && (target === "ssdp:all" || target === fields.ST);
       if (!/^HTTP\/1\.\d 200\b/.test(first) || !asked || answers.has(answer)) continue;
       answers.add(answer);
-      console.log(`found ${answer}`);
+      // Anybody may send anything, and terminals obey control characters.
+      console.log(`found ${answer.replaceAll(/\p{Cc}/gu, "?")}`);
       if (answers.size === count) enough.abort();
     }
   }
@@ -121,17 +130,17 @@ class Device implements Disposable {
   }
 
   static async open(where: string): Promise<Device> {
-    const groups = GROUPS.filter((group) => interfacesOf(group, where).length > 0);
-    if (groups.length === 0) throw new Error(`No interface can send to ${GROUPS.join(" or ")}`);
     return new Device(
-      await Promise.all(groups.map((group) =>
-        listenMulticast({
-          group,
-          port: PORT,
-          interface: where === "all" ? { all: true } : where,
-          multicast: { hopLimit: HOP_LIMIT },
-        })
-      )),
+      await Promise.all(
+        groupsOf(where).map((group) =>
+          listenMulticast({
+            group,
+            port: PORT,
+            interface: where === "all" ? { all: true } : where,
+            multicast: { hopLimit: HOP_LIMIT },
+          })
+        ),
+      ),
     );
   }
 
@@ -229,7 +238,7 @@ async function main(): Promise<void> {
   if (search !== undefined) {
     const found = await find(search, chosen, untilEnd(timeout ?? 3), count);
     if (count !== undefined && found < count) quit(`Only ${found} of ${count} answers came`, 1);
-    return console.log(`${found} answers`);
+    return console.log(`${found} answered`);
   }
   const loopback = networkInterfaces().find((one) => one.loopback)?.name ?? quit("There is no loopback interface", 1);
   const over = new AbortController();

@@ -1,7 +1,7 @@
 // examples/mdns.ts as its task runs it, over loopback, and what it says. With Avahi and zeroconf: tests/lab/mdns_test.ts.
-import { assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { test } from "../needs.ts";
-import { assertSpeaks, task } from "./program.ts";
+import { assertSpeaks, example, task } from "./program.ts";
 
 test("examples/mdns.ts by itself finds a service, and that it goes", { run: [], linux: true, ffi: true }, async () => {
   await using program = task("mdns");
@@ -25,4 +25,13 @@ test("examples/mdns.ts has help, and names what is wrong", { run: [] }, async ()
     [["--interface"], /--interface a name/],
     [["--browse", "_http._tcp", "--announce", "x"], /--browse or --announce, not both/],
   ], ["--browse", "--announce", "--interface"]);
+});
+
+test("examples/mdns.ts says what is wrong with an interface", { run: [], ffi: true }, async () => {
+  for (const flags of [["--browse", "_http._tcp"], ["--announce", "x"]]) {
+    await using program = example("mdns", [...flags, "--interface", "nowhere0"]);
+    const { code, stdout, stderr } = await program.ended();
+    assertEquals([code, stdout], [1, ""]);
+    assertMatch(stderr, /^.*"nowhere0".*\n$/);
+  }
 });

@@ -1,7 +1,7 @@
 // examples/ssdp.ts as its task runs it, over loopback, and what it says. With minissdpd: tests/lab/ssdp_test.ts.
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { test } from "../needs.ts";
-import { assertSpeaks, task } from "./program.ts";
+import { assertSpeaks, example, task } from "./program.ts";
 
 test("examples/ssdp.ts by itself finds a device", { run: [], linux: true, ffi: true }, async () => {
   await using program = task("ssdp");
@@ -27,4 +27,13 @@ test("examples/ssdp.ts has help, and names what is wrong", { run: [] }, async ()
     [["--interface"], /--interface a name/],
     [["--search", "ssdp:all", "--serve", "urn:x"], /--search or --serve, not both/],
   ], ["--search", "--serve", "--interface"]);
+});
+
+test("examples/ssdp.ts says what is wrong with an interface", { run: [], ffi: true }, async () => {
+  for (const flags of [["--search", "ssdp:all"], ["--serve", "urn:x"]]) {
+    await using program = example("ssdp", [...flags, "--interface", "nowhere0"]);
+    const { code, stdout, stderr } = await program.ended();
+    assertEquals([code, stdout], [1, ""]);
+    assertMatch(stderr, /^.*"nowhere0".*\n$/);
+  }
 });

@@ -10,7 +10,7 @@ import { bindUdp, type UdpSocket } from "../../udp/mod.ts";
 import { example, Program } from "../examples/program.ts";
 import { test } from "../needs.ts";
 import { sleep } from "../time.ts";
-import { LAB, type Lab, type Node, withLab } from "./lab.ts";
+import { LAB, type Lab, type Node, Tap, withLab } from "./lab.ts";
 
 const TYPE = "_http._tcp";
 /** With the address of the peer. */
@@ -200,6 +200,15 @@ for (const [name, needs, withPeer] of [["Avahi", AVAHI, withAvahi], ["zeroconf",
   }
 }
 
+test("examples/mdns.ts without flags keeps to the loopback interface", LAB, async () => {
+  await withLab(async ({ h1 }) => {
+    using tap = new Tap(h1, "eth0");
+    await using program = mdns(h1);
+    assertMatch(await program.succeeded(), /^found/m);
+    assertEquals([tap.datagrams(5353), tap.changes("224.0.0.251"), tap.changes("ff02::fb")], [[], [], []]);
+  });
+});
+
 test("examples/mdns.ts is found on an interface that appears later, with the addresses of that", AVAHI, async () => {
   await withLab((lab) =>
     withAvahi(lab.h2, "IPv4", async (peer) => {
@@ -363,10 +372,12 @@ for (const [family, group, wildcard] of GROUPS) {
         // Nobody but a responder, which has its port, is believed.
         using stranger = lab.h2.inside(() => bindUdp({ hostname: wildcard, multicast: { interface: "eth0" } }));
         await stranger.send(tell(at(1)), { hostname: group, port: 5353 });
-        await socket.sendToGroup(tell(at(9_090), { name, type: "TXT", ttl: 4_500, flush: true, data: ["color=blue"] }));
+        await socket.sendToGroup(
+          tell(at(9_090), { name, type: "TXT", ttl: 4_500, flush: true, data: ["color=blue\x1b[0m"] }),
+        );
         assertEquals((await asked("A")).questions.map(({ name, type }) => [name, type]), [[host, "A"], [host, "AAAA"]]);
         await socket.sendToGroup(tell({ name: host, type: "A", ttl: 120, flush: true, data: "10.66.0.2" }));
-        await browser.printed(/^found "Page" on eth0: peer\.local:9090 10\.66\.0\.2 color=blue$/m);
+        await browser.printed(/^found "Page" on eth0: peer\.local:9090 10\.66\.0\.2 color=blue\?\[0m$/m);
         // It need not be told again.
         const { answers: known } = await asked("PTR");
         assertEquals(known.map(({ name, type, data }) => [name, type, data]), [[page.name, "PTR", name]]);
@@ -374,7 +385,7 @@ for (const [family, group, wildcard] of GROUPS) {
         // What is told now replaces what was told more than a second ago.
         await sleep(1_000);
         await socket.sendToGroup(tell(at(9_091)));
-        await browser.printed(/^changed "Page" on eth0: peer\.local:9091 10\.66\.0\.2 color=blue$/m);
+        await browser.printed(/^changed "Page" on eth0: peer\.local:9091 10\.66\.0\.2 color=blue\?\[0m$/m);
         await socket.sendToGroup(tell({ ...page, ttl: 0 }));
         await browser.printed(/^lost "Page" on eth0/m);
         browser.interrupt();

@@ -1,6 +1,7 @@
 // examples/ssdp.ts with minissdpd, which keeps the list of devices for other programs and answers searches, in network
 // namespaces. Needs root. By itself, over loopback: tests/examples/ssdp_test.ts.
-import { assert, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { listenMulticast } from "../../multicast/mod.ts";
 import { example, Program } from "../examples/program.ts";
 import { test } from "../needs.ts";
 import { sleep, until } from "../time.ts";
@@ -99,6 +100,34 @@ class Minissdpd implements AsyncDisposable {
   }
 }
 
+test("examples/ssdp.ts without flags keeps to the loopback interface", LAB, async () => {
+  await withLab(async ({ h1 }) => {
+    using tap = new Tap(h1, "eth0");
+    await using program = ssdp(h1);
+    assertMatch(await program.succeeded(), /^found/m);
+    assertEquals([tap.datagrams(1900), tap.changes("239.255.255.250"), tap.changes("ff02::c")], [[], [], []]);
+  });
+});
+
+test("examples/ssdp.ts believes what answers its question alone, and prints no control characters", LAB, async () => {
+  await withLab(async ({ h1, h2 }) => {
+    using socket = await h2.call(() => listenMulticast({ group: "239.255.255.250", port: 1900, interface: "eth0" }));
+    await using search = ssdp(h1, "--search", TYPE, "--count", "1");
+    const asked = await socket.receiveMessage({ signal: AbortSignal.timeout(20_000) });
+    assertMatch(
+      new TextDecoder().decode(asked.data),
+      new RegExp(`^M-SEARCH \\* HTTP/1\\.1\r\nHOST: 239\\.255\\.255\\.250:1900\r\n(.*\r\n)*ST: ${TYPE}\r\n\r\n$`),
+    );
+    const answer = (first: string, target: string, name: string) =>
+      socket.reply(asked, new TextEncoder().encode(`${first}\r\nst:${target}\r\nUsn: ${name}\r\nLOCATION: x\r\n\r\n`));
+    await answer("NOTIFY * HTTP/1.1", TYPE, "uuid:1");
+    await answer("HTTP/1.1 404 Not Found", TYPE, "uuid:2");
+    await answer("HTTP/1.1 200 OK", "urn:other", "uuid:3");
+    await answer("HTTP/1.1 200 OK", TYPE, "uuid:4\x1b[0m");
+    assertEquals(await search.succeeded(), "found uuid:4?[0m at x from 10.66.0.2 on eth0\n1 answered\n");
+  });
+});
+
 for (const [family, group, flags, prefix] of FAMILIES) {
   test(`examples/ssdp.ts finds what minissdpd answers for, ${family}`, NEEDS, async () => {
     await withLab(async ({ h1, h2 }) => {
@@ -108,13 +137,16 @@ for (const [family, group, flags, prefix] of FAMILIES) {
       using tap = new Tap(h1, "eth0");
       await using search = ssdp(h1, "--search", TYPE, "--timeout", "20");
       await search.printed(
-        new RegExp(`^found ${name} at http://10\\.66\\.0\\.2:8080/theirs\\.xml from ${prefix}\\S+ on eth0$`, "m"),
+        new RegExp(
+          `^found ${name} at http://10\\.66\\.0\\.2:8080/theirs\\.xml from ${prefix}\\S+ on eth0$`,
+          "m",
+        ),
       );
       // It asks twice.
       await until(() => sent(tap, "M-SEARCH", group) === 2);
       // It has no other.
       await using other = ssdp(h1, "--search", `uuid:${UUID}`, "--timeout", "2");
-      assertMatch(await other.succeeded(), /^0 answers$/m);
+      assertMatch(await other.succeeded(), /^0 answered$/m);
     });
   });
 
