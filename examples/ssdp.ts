@@ -100,10 +100,13 @@ async function find(target: string, where: string, signal: AbortSignal, count = 
       signal: end,
     });
     const request = { HOST: hostOf(group), MAN: '"ssdp:discover"', MX: `${MX}`, ST: target };
-    const send = () => socket.send(encode("M-SEARCH * HTTP/1.1", request), { hostname: group, port: PORT });
+    // An interface that goes down meanwhile is no matter of the others.
+    const send = () =>
+      socket.send(encode("M-SEARCH * HTTP/1.1", request), { hostname: group, port: PORT })
+        .catch((error) => console.error(`${name}: ${error.message}`));
     await send();
     // Once more, as the first may be lost.
-    const again = setTimeout(() => send().catch((error) => console.error(`${name}: ${error.message}`)), AGAIN);
+    const again = setTimeout(send, AGAIN);
     end.addEventListener("abort", () => clearTimeout(again));
     for await (const [data, { hostname }] of socket) {
       const { first, fields } = decode(data);
