@@ -3,7 +3,7 @@
 import { object, port as portOf, shown } from "../internal/argument.ts";
 import { constant, type ConstantName } from "../internal/constants.ts";
 import { addressOf, describe, type Descriptor, descriptorOf } from "../internal/descriptor.ts";
-import { canReadFilters, type KernelFilter, readFilter } from "../internal/membership.ts";
+import { canReadFilters, isFiltered, type KernelFilter, readFilter } from "../internal/membership.ts";
 import { interfaceIndexOf, listInterfaces, type NetworkInterface } from "../internal/netif.ts";
 import { OS, OS_NAME } from "../internal/os.ts";
 import { routeTo } from "../internal/rtnetlink.ts";
@@ -476,9 +476,15 @@ function igmpVersion({ group, joined, expected }: Scene): Judgement {
   return fine(`${protocol} version ${asked?.version ?? newest}`);
 }
 
-function drops({ receiver }: Scene): Judgement {
+function drops({ receiver, found, doing }: Scene): Judgement {
   const count = SO_MEMINFO.get(receiver)[constant("SK_MEMINFO_DROPS", "linux")] ?? 0;
   if (count === 0) return fine("none");
+  // The kernel counts both as one.
+  if (isFiltered(found, doing)) {
+    return unknown(
+      `${count} datagrams were dropped, by the packet filter of the socket (SO_ATTACH_FILTER) or for want of room`,
+    );
+  }
   return fault(
     `${count} datagrams were dropped, most likely for want of room: read faster, or raise receiveBufferSize (SO_RCVBUF)`,
   );

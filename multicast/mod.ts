@@ -55,4 +55,5 @@ export { explainMulticast, type MulticastFinding } from "./explain.ts";
 export { joinGroup, type JoinOptions } from "./join.ts";
 export { listenMulticast, type ListenMulticastOptions, type MulticastSocket } from "./listen.ts";
 export type { Membership } from "./membership.ts";
+export type { SendToGroupOptions } from "./send.ts";
 export type { GroupRequest, InterfaceSelector, SocketLike, SourceFilter } from "../options/mod.ts";

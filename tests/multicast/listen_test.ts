@@ -287,6 +287,53 @@ test("listenMulticast() falls back to :: for link-local groups on several interf
   });
 });
 
+test(
+  "listenMulticast() on :: hears its group alone, and explains what it keeps out as no fault",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const data = (text) => new TextEncoder().encode(text);
+       for (const more of [{}, { ipv6Only: true }, { options: [options.SO_PRIORITY.to(4)] }]) {
+         const to = { group: "ff02::6:3", interface: ["left0", "spare0"] };
+         using socket = await multicast.listenMulticast({ ...to, port: 0, ...more });
+         const { port } = socket.addr;
+         // The last byte differs, or the first.
+         const others = [];
+         for (const group of ["ff02::6:4", "ff03::6:3"]) {
+           const other = await multicast.listenMulticast({ group, port, interface: "left0" });
+           await multicast.joinGroup(socket, { group, interface: "left0" });
+           others.push(other);
+         }
+         using sender = udp.bindUdp({ hostname: "::", multicast: { interface: "left0" } });
+         for (const hostname of ["::1", "fd77::1", "::ffff:127.0.0.1", "ff02::6:4", "ff03::6:3", "ff02::6:3"]) {
+           await sender.send(data(hostname), { hostname, port });
+         }
+         const [heard] = await socket.receive();
+         const one = (await Promise.all(others.map((other) => other.receive()))).map(([data]) => data);
+         console.log([heard, ...one].map((data) => new TextDecoder().decode(data)).join(" "), socket.tryReceive());
+         const findings = multicast.explainMulticast(socket, { group: to.group, port, interface: "left0" });
+         console.log(findings.filter(({ verdict }) => verdict === "fault").length);
+         console.log(findings.find(({ check }) => check === "drops").message);
+         for (const other of others) other.close();
+       }
+       // Who attaches a filter of their own has that one.
+       const filter = socket.assembleFilter("ret #-1");
+       using open = await multicast.listenMulticast({ group: "ff02::6:3", port: 0, interface: ["left0", "spare0"],
+         options: [options.SO_ATTACH_FILTER.to(filter)] });
+       using sender = udp.bindUdp({ hostname: "::" });
+       await sender.send(data("open"), { hostname: "::1", port: open.addr.port });
+       console.log(new TextDecoder().decode((await open.receive())[0]));`,
+      );
+      const words = ["ff02::6:3 ff02::6:4 ff03::6:3 null", "0"];
+      // The socket that is for IPv6 alone is not handed what goes to IPv4.
+      const dropped = (count: number) =>
+        `${count} datagrams were dropped, by the packet filter of the socket (SO_ATTACH_FILTER) or for want of room`;
+      assertEquals(output.split("\n"), [5, 4, 5].flatMap((count) => [...words, dropped(count)]).concat("open"));
+    });
+  },
+);
+
 test("listenMulticast() hears python3 over a cable and is heard by it, on IPv4 and IPv6", NAMESPACES, async () => {
   await withPair(async (left, right) => {
     for (const group of ["239.0.6.12", "ff02::6:12", "ff05::6:12"]) {
