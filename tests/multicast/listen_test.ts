@@ -252,6 +252,77 @@ test(
   },
 );
 
+for (const six of [false, true]) {
+  const group = six ? "ff05::6:12" : "239.0.6.12";
+  const wheres = six
+    ? '["left0", index, "fd77::1", "fe80::1%left0", "fe80::1%" + index]'
+    : '["left0", index, "10.77.0.1"]';
+
+  test(
+    `MulticastSocket.sendToGroup() with options for one datagram, ${six ? "IPv6" : "IPv4"}`,
+    NAMESPACES,
+    async () => {
+      await withPair(async (left, right) => {
+        await using receiver = right.start(
+          `using socket = await multicast.listenMulticast({ group: "${group}", port: 54326, interface: "right0", metadata: ["hopLimit"] });
+         console.log("ready");
+         for await (const { data, hopLimit } of socket.messages()) {
+           const text = new TextDecoder().decode(data);
+           console.log(text, hopLimit);
+           if (text === "end") break;
+         }`,
+        );
+        assertEquals(await receiver.line(), "ready");
+        const here = await left.run(
+          `const data = (text) => new TextEncoder().encode(text);
+         const to = { group: "${group}", port: 54326, interface: ["left0", "spare0"] };
+         const index = multicast.networkInterfaces().find(({ name }) => name === "left0").index;
+         using socket = await multicast.listenMulticast({ ...to, multicast: { interface: "left0", hopLimit: 2 } });
+         using other = await multicast.listenMulticast(to);
+         const state = () => ["IF", "LOOP", "${six ? "HOPS" : "TTL"}"].map((name) =>
+           options["${six ? "IPV6" : "IP"}_MULTICAST_" + name].get(socket)).join();
+         const before = state();
+         const send = (text, options) => socket.sendToGroup(data(text), options);
+         // All at once: none is sent as another is.
+         await Promise.all([
+           send("usual"),
+           send("far", { hopLimit: 9 }),
+           send("unheard here", { loopback: false }),
+           socket.send(data("beside"), { hostname: to.group, port: to.port }),
+           send("both", { interface: "left0", hopLimit: 255, loopback: false }),
+           send("stays", { hopLimit: 0 }),
+           send("elsewhere", { interface: "spare0", hopLimit: 3 }),
+         ]);
+         for (const one of ${wheres}) await send("by " + typeof one, { interface: one });
+         for (const options of [{ hopLimit: -1 }, { hopLimit: 256 }, { hopLimit: "1" }, { loopback: 1 }]) await send("wrong", options).catch(say);
+         console.log(before === state());
+         await send("end");
+         const heard = [];
+         for await (const [data] of other) {
+           heard.push(new TextDecoder().decode(data));
+           if (heard.at(-1) === "end") break;
+         }
+         console.log(heard.join());`,
+        );
+        const by = ["by string", "by number", ...Array(six ? 3 : 1).fill("by string")];
+        const wrong = `Error: Cannot send to group "${group}":`;
+        assertEquals(here.split("\n"), [
+          `Range${wrong} hopLimit is -1, it must be a whole number from 0 to 255`,
+          `Range${wrong} hopLimit is 256, it must be a whole number from 0 to 255`,
+          `Type${wrong} hopLimit is "1", it must be a whole number from 0 to 255`,
+          `Type${wrong} loopback is 1, it must be true or false`,
+          "true",
+          ["usual", "far", "beside", "stays", "elsewhere", ...by, "end"].join(),
+        ]);
+        assertEquals(
+          await receiver.rest(),
+          ["usual 2", "far 9", "unheard here 2", "beside 2", "both 255", ...by.map((one) => `${one} 2`), "end 2"],
+        );
+      });
+    },
+  );
+}
+
 test(
   "listenMulticast() binds link-local groups to their interface, others to the group, several to ::",
   KERNEL6,
