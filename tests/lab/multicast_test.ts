@@ -2,7 +2,7 @@
 // The network: lab.ts. Single hosts: ../multicast/. Peers in C and Python: multicast_peers_test.ts.
 import { assert, assertEquals } from "@std/assert";
 import { interfaceIndexOf } from "../../internal/netif.ts";
-import { joinGroup, type Membership } from "../../multicast/mod.ts";
+import { joinGroup, type Membership, networkInterfaces } from "../../multicast/mod.ts";
 import {
   IP_MULTICAST_ALL,
   IP_MULTICAST_IF,
@@ -16,6 +16,7 @@ import {
   SO_REUSEADDR,
 } from "../../options/mod.ts";
 import { Socket } from "../../socket/mod.ts";
+import { bindUdp } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
 import { sleep, until } from "../time.ts";
 import { CABLE } from "./cable.ts";
@@ -337,36 +338,55 @@ for (const family of FAMILIES) {
   });
 }
 
-test("broadcast reaches its link, by address and limited, and no other", LAB, async () => {
-  await withLab(async (lab) => {
-    await lab.cable(lab.h1, lab.h2);
-    const receivers = [lab.h2, lab.h3, lab.h4].map((node) => open(node, "inet", PORT));
-    try {
-      using from = lab.h1.inside(() => Socket.open("inet", "dgram"));
-      from.bind({ hostname: "0.0.0.0" });
-      const error = await from.sendTo(bytes("no"), { hostname: "10.66.0.255", port: PORT }).catch((error) => error);
-      assertEquals(error.code, "EACCES");
-      SO_BROADCAST.set(from, true);
-      const all: string[][] = [[], [], []];
-      const collect = () => receivers.forEach((socket, i) => all[i]!.push(...heard(socket)));
-      // By the address of each link, then by the one that is everywhere, which goes out by the route it has.
-      await from.sendTo(bytes("bridge"), { hostname: "10.66.0.255", port: PORT });
-      await from.sendTo(bytes("cable"), { hostname: "10.68.0.255", port: PORT });
-      await from.sendTo(bytes("limited"), { hostname: "255.255.255.255", port: PORT });
-      // To the link behind the router: routers pass no broadcast on (bc_forwarding is off).
-      await from.sendTo(bytes("behind"), { hostname: "10.67.0.255", port: PORT });
-      await until(() => {
+test(
+  "broadcast reaches its link, directed and limited, by the interface that is named, and no other",
+  LAB,
+  async () => {
+    await withLab(async (lab) => {
+      await lab.cable(lab.h1, lab.h2);
+      const receivers = [lab.h2, lab.h3, lab.h4].map((node) => open(node, "inet", PORT));
+      try {
+        using from = lab.h1.inside(() => bindUdp({ broadcast: false }));
+        const error = await from.send(bytes("no"), { hostname: "10.66.0.255", port: PORT }).catch((error) => error);
+        assertEquals(error.code, "EACCES");
+        SO_BROADCAST.set(from, true);
+        const all: string[][] = [[], [], []];
+        const collect = () => receivers.forEach((socket, i) => all[i]!.push(...heard(socket)));
+        // Each interface says where its link's broadcasts go to.
+        const directed = lab.h1.inside(networkInterfaces).flatMap(({ name, index, addresses }) =>
+          addresses.flatMap(({ broadcast }) => broadcast === undefined ? [] : [{ name, index, broadcast }])
+        );
+        assertEquals(directed.map(({ name, broadcast }) => `${name} ${broadcast}`).toSorted(), [
+          "eth0 10.66.0.255",
+          "eth1 10.68.0.255",
+        ]);
+        for (const { name, index, broadcast } of directed) {
+          await from.send(bytes(`directed ${name}`), { hostname: broadcast, port: PORT });
+          const limited = { hostname: "255.255.255.255", port: PORT };
+          await from.sendMessage({ data: bytes(`limited ${name}`), remoteAddr: limited, interfaceIndex: index });
+        }
+        // By no interface in particular it goes out by the route it has.
+        await from.send(bytes("limited"), { hostname: "255.255.255.255", port: PORT });
+        // To the link behind the router: routers pass no broadcast on (bc_forwarding is off).
+        await from.send(bytes("behind"), { hostname: "10.67.0.255", port: PORT });
+        await until(() => {
+          collect();
+          return all[0]!.length === 5 && all[1]!.length === 3;
+        });
+        await sleep(30);
         collect();
-        return all[0]!.length === 3 && all[1]!.length === 2;
-      });
-      await sleep(30);
-      collect();
-      assertEquals(all, [["bridge", "cable", "limited"], ["bridge", "limited"], []]);
-    } finally {
-      for (const socket of receivers) socket.close();
-    }
-  });
-});
+        const bridge = ["directed eth0", "limited", "limited eth0"];
+        assertEquals(all.map((one) => one.toSorted()), [
+          ["directed eth0", "directed eth1", "limited", "limited eth0", "limited eth1"],
+          bridge,
+          [],
+        ]);
+      } finally {
+        for (const socket of receivers) socket.close();
+      }
+    });
+  },
+);
 
 /** What a path does to datagrams. */
 const PATHS: readonly { does: string; loss?: number; delay?: number; reorder?: number }[] = [
