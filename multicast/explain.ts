@@ -7,7 +7,7 @@ import { canReadFilters, isFiltered, type KernelFilter, readFilter } from "../in
 import { interfaceIndexOf, listInterfaces, type NetworkInterface } from "../internal/netif.ts";
 import { OS, OS_NAME } from "../internal/os.ts";
 import { routeTo } from "../internal/rtnetlink.ts";
-import { type InetAddress, isMapped, isUnspecified, parseIp, showAddress } from "../internal/sockaddr.ts";
+import { type InetAddress, isGroup, isMapped, isUnspecified, parseIp, showAddress } from "../internal/sockaddr.ts";
 import {
   type InterfaceSelector,
   IP_MULTICAST_ALL,
@@ -214,11 +214,13 @@ function zoneOf({ zone }: Group): InterfaceSelector | undefined {
   return zone === null ? undefined : /^[0-9]+$/.test(zone) ? Number(zone) : zone;
 }
 
-/** The own address of a socket, when it has a single one. */
+/** The address that a socket sends from, when it is bound to one; what is bound to a group sends from another. */
 function ownAddress({ fd }: Descriptor): string | null {
   const { hostname } = addressOf(fd, "local") as InetAddress;
   const ip = parseIp(hostname)!.bytes;
-  return isUnspecified(ip) ? null : hostname.replace(/%.*/, "").replace(isMapped(ip) ? /^::ffff:/ : /^$/, "");
+  return isUnspecified(ip) || isGroup(ip)
+    ? null
+    : hostname.replace(/%.*/, "").replace(isMapped(ip) ? /^::ffff:/ : /^$/, "");
 }
 
 /** The index of the interface that a socket was told to send by; 0 when it does not say which; null for none. */

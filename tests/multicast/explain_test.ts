@@ -145,6 +145,23 @@ for (const family of FAMILIES) {
     }
   });
 
+  stages("a sender that is bound to the group sends from another address, which is no fault", async (left, right) => {
+    using stage = new Stage(left, right, family);
+    stage.join("left0", stage.source);
+    using sender = right.inside(() => Socket.open(family, "dgram")) as Udp;
+    sender.bind({ hostname: stage.group, port: PORT });
+    right.inside(() => {
+      if (stage.six) IPV6_MULTICAST_IF.set(sender, interfaceIndexOf("right0", "Cannot test"));
+      else IP_MULTICAST_IF.set(sender, stage.source);
+    });
+    const told = { sender, source: undefined as never };
+    assertEquals(stage.faults(told), ["", ""]);
+    assertEquals([stage.verdict("source", told), stage.verdict("route", told)], ["unknown", "fine"]);
+    const { message } = stage.explain(told).find(({ check }) => check === "source")!;
+    assertStringIncludes(message, `heard on left0 are only ${stage.source}: give`);
+    if (!stage.six) assert(await stage.hears(sender));
+  });
+
   stages("not joined, and joined on another interface", async (left, right) => {
     using stage = new Stage(left, right, family);
     assert(!await stage.hears());
