@@ -26,13 +26,14 @@ export class Program implements AsyncDisposable {
   #woken = Promise.withResolvers<void>();
   #running = true;
 
-  constructor(program: string, args: readonly string[]) {
+  /** Its input is empty, or with "piped" what is said to it. */
+  constructor(program: string, args: readonly string[], input: "null" | "piped" = "null") {
     this.#command = [program, ...args].join(" ");
     this.#child = new Deno.Command(program, {
       args: [...args],
       cwd: ROOT,
       env: { NO_COLOR: "1" },
-      stdin: "null",
+      stdin: input,
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -74,6 +75,14 @@ export class Program implements AsyncDisposable {
       }
     };
     return await this.#inTime(look(), () => `did not print ${pattern}`);
+  }
+
+  /** Types a line; without any, ends its input. */
+  async type(line?: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    if (line === undefined) await writer.close();
+    else await writer.write(new TextEncoder().encode(`${line}\n`));
+    writer.releaseLock();
   }
 
   /** Asks it to end, as Ctrl-C does. */
@@ -140,6 +149,7 @@ export function example(
   flags: readonly string[],
   permissions: readonly string[] = ["--allow-net", "--allow-ffi"],
   by: readonly string[] = [],
+  input?: "piped",
 ): Program {
   const [program, ...before] = [...by, Deno.execPath()];
   return new Program(program!, [
@@ -150,7 +160,7 @@ export function example(
     ...permissions,
     `examples/${name}.ts`,
     ...flags,
-  ]);
+  ], input);
 }
 
 /**
