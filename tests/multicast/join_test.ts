@@ -10,6 +10,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { firstLinked } from "../../multicast/join.ts";
 import { joinGroup, type JoinOptions, type Membership } from "../../multicast/mod.ts";
 import {
   IP_MULTICAST_IF,
@@ -457,4 +458,19 @@ test("a group is not left by another socket's membership", KERNEL, async () => {
   await assertRejects(() => other.leave(), Deno.errors.BadResource);
   await other[Symbol.asyncDispose]();
   assertEquals([membership.interfaces, again.interfaces, joinedAt(group)], [["lo"], ["lo"], ["lo"]]);
+});
+
+test("joinGroup() on IPv6 is given the first interface with a link where a system makes no choice", {}, () => {
+  const one = (name: string, up: boolean, loopback: boolean, ...hostnames: string[]) => ({
+    ...{ name, index: name.length, mtu: 1500, up, loopback, multicast: true, broadcast: true },
+    addresses: hostnames.map((hostname) => ({ family: "inet6" as const, hostname, prefix: 64 })),
+  });
+  const lo0 = one("lo0", true, true, "::1", "fe80::1%1");
+  const off = one("en0", false, false, "fe80::2%4");
+  const bare = one("utun0", true, false, "fd00::1");
+  const en1 = one("en1", true, false, "2001:db8::1", "fe80::3%5");
+  const en2 = one("en2", true, false, "feb0::3%6");
+  assertEquals(firstLinked([lo0, off, bare, en1, en2]), en1);
+  assertEquals(firstLinked([lo0, en2, en1]), en2);
+  assertEquals(firstLinked([lo0, off, bare]), undefined);
 });
