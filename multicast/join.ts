@@ -24,6 +24,7 @@ import { joinAt, type Place, restoreAt } from "./filter.ts";
 import { canMulticast, follow } from "./follow.ts";
 import { type Group, groupOf, sourceOf, sourcesOf } from "./group.ts";
 import { DenoMembership, KernelMembership, type Membership } from "./membership.ts";
+import { widenScope } from "./scope.ts";
 import { watch } from "./watch.ts";
 
 /** What to join, where. */
@@ -320,7 +321,10 @@ function joinSomewhere(
   joinAt(socket, group, filter, 0, doing);
   const after = filters();
   const place = all.find(({ index }) => before.get(index) === null && after.get(index) !== null);
-  if (place !== undefined) return { index: place.index, name: place.name };
+  if (place !== undefined) {
+    widenScope(socket, group, place.index);
+    return { index: place.index, name: place.name };
+  }
   // It was joined there already, and the sources went into its filter.
   for (const [index, filter] of before) {
     if (filter !== null) restoreAt(socket, found, group, filter, index, doing);

@@ -5,20 +5,19 @@ import { ffiGranted } from "../internal/ffi.ts";
 import { interfaceIndexOf } from "../internal/netif.ts";
 import { OS } from "../internal/os.ts";
 import {
-  type FilterProgram,
   type InterfaceSelector,
   IP_MULTICAST_ALL,
   IPV6_MULTICAST_ALL,
   type OptionSetting,
   SO_ATTACH_FILTER,
 } from "../options/mod.ts";
-import { assembleFilter } from "../socket/filter.ts";
 import { bindUdp } from "../udp/bind.ts";
 import type { UdpSocket } from "../udp/socket.ts";
 import type { BindUdpOptions, DatagramField } from "../udp/types.ts";
 import { type Group, isLinkScoped } from "./group.ts";
 import { join, type JoinOptions, type JoinPlan, planOf } from "./join.ts";
-import type { Membership } from "./membership.ts";
+import { KernelMembership, type Membership } from "./membership.ts";
+import { filterOf, narrowScope, type Scope, setScope } from "./scope.ts";
 import { GroupSender, type SendToGroupOptions } from "./send.ts";
 
 /** Options of {@linkcode listenMulticast}: what to join, and the socket. */
@@ -63,11 +62,12 @@ export interface MulticastSocket<F extends DatagramField = never>
  * (`IP_MULTICAST_ALL` and `IPV6_MULTICAST_ALL` off), and when one interface is joined the socket sends there as well, unless
  * `multicast.interface` says otherwise.
  *
- * On IPv6, Linux does not tell interfaces apart: a group that is not link-local is heard on every interface where any socket
- * of the machine has joined it. `SO_BINDTOIFINDEX` ties a socket to one.
+ * On IPv6, Linux does not tell interfaces apart: a group that is not link-local would be heard on every interface where any
+ * socket of the machine has joined it; and for link-local groups (ff02::/16) on several interfaces, or on one of the kernel's
+ * choice, the socket is bound to "::". There a packet filter (`SO_ATTACH_FILTER`) lets pass what is sent to the group and
+ * comes by the interfaces that were joined on this socket; the kernel counts what it keeps out among `drops`. A filter that
+ * is given in `options` takes its place.
  *
- * For link-local groups (ff02::/16) on several interfaces, or on one of the kernel's choice, the socket is bound to "::", and
- * a packet filter (`SO_ATTACH_FILTER`) keeps out what is sent to other addresses; the kernel counts that among `drops`.
  * Without `--allow-ffi`, and on Windows, which cannot bind to a group at all, a socket that is bound to the wildcard hears
  * all else that is sent to its port too, on "::" IPv4 as well.
  *
@@ -100,19 +100,24 @@ export async function listenMulticast<const F extends DatagramField = never>(
   const { group: _group, source: _source, interface: _interface, port, ...rest } = options;
   portOf(port, `Cannot listen to group ${shown(options.group)}: the port`);
   const hostname = bindAddress(plan);
-  const shutting = ffiGranted() ? shuttingOut(plan, hostname, rest.options, rest.ipv6Only) : [];
+  // What is no array of options bindUdp() says.
+  const can = OS === "linux" && ffiGranted() && (rest.options === undefined || Array.isArray(rest.options));
+  const scope = can ? scopeOf(plan, hostname, rest) : null;
+  const shutting = can ? shuttingOut(scope, plan, hostname, rest) : [];
   const socket = bindUdp<DatagramField>({
     reuseAddress: true,
     ...rest,
     ...metadataOf(rest),
-    ...(shutting.length > 0 && (rest.options === undefined || Array.isArray(rest.options)) && {
-      options: [...shutting, ...rest.options ?? []],
-    }),
+    ...(shutting.length > 0 && { options: [...shutting, ...rest.options ?? []] }),
     hostname,
     port,
   });
   try {
+    if (scope !== null) setScope(socket, scope);
     const membership = await join(socket, plan);
+    if (scope?.indices === null && plan.selectors !== null && membership instanceof KernelMembership) {
+      narrowScope(socket, membership.joinedNow().map(({ index }) => index));
+    }
     const sender = new GroupSender(socket, plan, membership, chosenInterface(options, plan.group));
     const sendToGroup: MulticastSocket["sendToGroup"] = (data, options) => sender.send(data, options);
     const told = socket as UdpSocket<F | "localAddr" | "interfaceIndex">;
@@ -123,6 +128,9 @@ export async function listenMulticast<const F extends DatagramField = never>(
     throw error;
   }
 }
+
+/** Options of the socket that this file looks at. */
+type Rest = Pick<BindUdpOptions<DatagramField>, "options" | "ipv6Only">;
 
 /** The metadata that such a socket has, where there is any. */
 function metadataOf(
@@ -145,33 +153,29 @@ function bindAddress({ group, selectors, doing }: JoinPlan): string {
  * What keeps all else out on Linux, in force before the socket is bound, unless the user set it: it hands a socket what any
  * other socket has joined, unless told not to; and one that is bound to "::" hears what is sent to any address.
  */
-function shuttingOut({ group }: JoinPlan, hostname: string, given: unknown, ipv6Only: unknown): OptionSetting[] {
-  if (OS !== "linux") return [];
-  const wide = hostname === "::";
+function shuttingOut(scope: Scope | null, { group }: JoinPlan, hostname: string, rest: Rest): OptionSetting[] {
+  const ipv4 = group.family === "inet" || (hostname === "::" && rest.ipv6Only !== true);
+  const filter = scope === null ? null : filterOf(scope);
   const settings: OptionSetting[] = [
     ...group.family === "inet6" ? [IPV6_MULTICAST_ALL.to(false)] : [],
-    ...group.family === "inet" || (wide && ipv6Only !== true) ? [IP_MULTICAST_ALL.to(false)] : [],
-    ...wide ? [SO_ATTACH_FILTER.to(sentTo(group))] : [],
+    ...ipv4 ? [IP_MULTICAST_ALL.to(false)] : [],
+    ...filter === null ? [] : [SO_ATTACH_FILTER.to(filter)],
   ];
-  const names = Array.isArray(given) ? given.map((one) => (one as OptionSetting | null)?.name) : [];
-  // Of a socket's filters the last one is in force.
-  if (names.includes("SO_ATTACH_BPF")) names.push("SO_ATTACH_FILTER");
-  return settings.filter(({ name }) => !names.includes(name));
+  return settings.filter(({ name }) => !rest.options?.some((one) => one?.name === name));
 }
 
-/** A packet filter that lets pass what is sent to an IPv6 group. */
-function sentTo({ bytes }: Group): FilterProgram {
-  // Offsets from here on are in the header of IP, where the destination is at 24 (RFC 8200 section 3).
-  const header = 0xfff00000;
-  const words = [0, 4, 8, 12].map((at) => bytes.slice(at, at + 4).reduce((word, byte) => word * 256 + byte, 0));
-  return assembleFilter(`
-          ldb [${header}]
-          rsh #4
-          jne #6, drop
-          ${words.map((word, i) => `ld [${header + 24 + 4 * i}]\njne #${word}, drop`).join("\n")}
-          ret #-1
-    drop: ret #0
-  `);
+/** What the socket shall let pass; null where the system sees to that, or the user does. */
+function scopeOf({ group, selectors, doing }: JoinPlan, hostname: string, rest: Rest): Scope | null {
+  if (group.family === "inet" || hostname.includes("%") || rest.options?.some(isFilter)) return null;
+  // What the kernel chooses is known once it has.
+  const named = selectors?.every((selector) => selector !== undefined);
+  const indices = named ? selectors!.map((selector) => interfaceIndexOf(selector, doing)) : null;
+  return { group, wide: hostname === "::", indices };
+}
+
+/** Whether an option says which packets pass: of a socket's filters the last one is in force. */
+function isFilter(one: OptionSetting | null): boolean {
+  return one?.name === "SO_ATTACH_FILTER" || one?.name === "SO_ATTACH_BPF";
 }
 
 /** Where the user chose that the socket sends, by field or by C name. */

@@ -499,26 +499,59 @@ test("joinGroup() on a MulticastSocket adds a second group to it", KERNEL, async
 });
 
 test(
-  "listenMulticast() on IPv6 hears its group on all interfaces where it is joined, unless tied to one",
+  "listenMulticast() on IPv6 hears its group by its own interfaces alone, whoever has joined elsewhere",
   NAMESPACES,
   async () => {
     await withPair(async (left) => {
-      const output = await left.run(
-        `const to = { group: "ff05::6:17", interface: "left0" };
-       using socket = await multicast.listenMulticast({ ...to, port: 0 });
-       const { port } = socket.addr;
-       const index = multicast.networkInterfaces().find((one) => one.name === "left0").index;
-       using tied = await multicast.listenMulticast({ ...to, port, options: [options.SO_BINDTOIFINDEX.to(index)] });
-       using other = udp.bindUdp({ hostname: "::" });
-       await multicast.joinGroup(other, { group: to.group, interface: "spare0" });
-       for (const name of ["spare0", "left0"]) {
-         using sender = udp.bindUdp({ hostname: "::", multicast: { interface: name } });
-         await sender.send(new TextEncoder().encode(name), { hostname: to.group, port });
-       }
-       const heard = async (one) => new TextDecoder().decode((await one.receive())[0]);
-       console.log(await heard(socket), await heard(socket), await heard(tied));`,
-      );
-      assertEquals(output, "spare0 left0 left0");
+      for (const group of ["ff05::6:17", "ff02::6:17"]) {
+        const output = await left.run(
+          `const group = "${group}";
+         const listen = (where, more = {}) => multicast.listenMulticast({ group, port, interface: where, ...more });
+         let port = 0;
+         using one = await listen("left0");
+         port = one.addr.port;
+         using two = await listen("spare0");
+         using both = await listen(["left0", "spare0"]);
+         using all = await listen({ all: true });
+         using more = await listen(["left0", "spare1"]);
+         await using _again = await multicast.joinGroup(more, { group, interface: "spare0" });
+         using open = await listen(["left0", "spare1"], { options: [options.SO_ATTACH_FILTER.to(socket.assembleFilter("ret #-1"))] });
+         using chosen = await multicast.listenMulticast({ group, port });
+         using every = await listen("left0");
+         // A link-local group is bound to its interface by the kernel.
+         await using _every = group.startsWith("ff05") ? await multicast.joinGroup(every, { group, interface: "spare0" }) : undefined;
+         for (const name of ["spare0", "left0"]) {
+           using sender = udp.bindUdp({ hostname: "::", multicast: { interface: name } });
+           await sender.send(new TextEncoder().encode(name), { hostname: group, port });
+         }
+         // By spare0, by spare1 at its other end, and by left0; the others have heard theirs by then.
+         const heard = [];
+         const names = new Map(multicast.networkInterfaces().map(({ name, index }) => [index, name]));
+         for (let i = 0; i < 3; i++) {
+           const { data, interfaceIndex } = await all.receiveMessage();
+           heard.push(new TextDecoder().decode(data) + " by " + names.get(interfaceIndex));
+         }
+         console.log("all", heard.sort().join());
+         for (const [name, socket] of Object.entries({ one, two, both, more, open, every, chosen })) {
+           const heard = [];
+           for (let got; (got = socket.tryReceive()) !== null;) heard.push(new TextDecoder().decode(got[0]));
+           if (name !== "chosen") console.log(name, heard.sort().join());
+           else console.log(name, socket.membership.interfaces.length, heard.every((name) => socket.membership.interfaces[0].startsWith(name.slice(0, 4))));
+         }`,
+        );
+        const wide = group.startsWith("ff05");
+        assertEquals(output.split("\n"), [
+          "all left0 by left0,spare0 by spare0,spare0 by spare1",
+          "one left0",
+          "two spare0",
+          "both left0,spare0",
+          // By spare1, the other end of spare0, and by that, where it joined later.
+          "more left0,spare0,spare0",
+          "open left0,spare0,spare0",
+          `every left0${wide ? ",spare0" : ""}`,
+          "chosen 1 true",
+        ]);
+      }
     });
   },
 );
