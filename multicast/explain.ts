@@ -25,6 +25,7 @@ import {
 } from "../options/mod.ts";
 import { canMulticast } from "./follow.ts";
 import { type Group, groupOf, isLinkScoped, sourceOf } from "./group.ts";
+import { getScope } from "./scope.ts";
 import { forcedVersion, joinedOnMachine, querierVersion, reversePathFilter } from "./silence_facts.ts";
 
 /** A fact that explains silence, or rules out a reason for it. */
@@ -276,7 +277,7 @@ function whichInterface({ receiver, found, group, interfaces, wanted, joined }: 
   }
   if (joined.some(({ at }) => at.index === wanted.index)) return fine(`joined on ${wanted.name}`);
   // IPv6 asks whether anybody has joined there, and then whether this socket has joined anywhere.
-  if (is6(found) && group.family === "inet6" && !isLinkScoped(group)) {
+  if (is6(found) && group.family === "inet6" && !isLinkScoped(group) && !getScope(receiver)?.indices) {
     if (joinedOnMachine(group.bytes)?.includes(wanted.name)) {
       return fine(`joined on ${here}; heard on ${wanted.name} as well, as another socket has joined there`);
     }
@@ -307,6 +308,12 @@ function bind({ receiver, found, group, local, remote, source }: Scene): Judgeme
         ? unknown(`the socket is ${from}: give \`source\`, the address of the sender`)
         : fault(`the socket is ${from}: do not connect a socket that shall hear a group`);
     }
+  }
+  const scope = getScope(receiver);
+  if (scope?.wide && scope.group.text !== group.text) {
+    return fault(
+      `the socket listens to group ${scope.group.text}, and filters out all else: use another one for this group`,
+    );
   }
   if (local === null || isUnspecified(bytesOf(local))) return fine("bound to the wildcard, which hears every group");
   if (sameIp(bytesOf(local), group.bytes)) return fine("bound to the group");

@@ -50,6 +50,11 @@ export function setScope(socket: SocketLike, scope: Scope): void {
   scopes.set(socket, scope);
 }
 
+/** What the filter that this library gave a socket says; null where there is none. */
+export function getScope(socket: SocketLike): Scope | null {
+  return scopes.get(socket) ?? null;
+}
+
 /** Lets pass what comes by these interfaces alone. */
 export function narrowScope(socket: SocketLike, indices: readonly number[]): void {
   const scope = scopes.get(socket);

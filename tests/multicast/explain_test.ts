@@ -403,6 +403,39 @@ test("explainMulticast(): a reverse path filter that drops what comes from anoth
   });
 });
 
+test(
+  "explainMulticast(): a socket of listenMulticast() that filters by group and by interface",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const explained = (socket, options) => {
+         const found = multicast.explainMulticast(socket, { port: socket.addr.port, ...options })
+           .filter(({ verdict }) => verdict === "fault");
+         console.log(found.map(({ check, message }) => check + ": " + message).join() || "none");
+       };
+       // Somebody else has joined on spare0, and what comes there is heard by whoever has joined anywhere.
+       using other = udp.bindUdp({ hostname: "::" });
+       await multicast.joinGroup(other, { group: "ff05::4:2", interface: "spare0" });
+       using far = await multicast.listenMulticast({ group: "ff05::4:2", port: 0, interface: "left0" });
+       explained(far, { group: "ff05::4:2", interface: "left0" });
+       explained(far, { group: "ff05::4:2", interface: "spare0" });
+       using near = await multicast.listenMulticast({ group: "ff02::4:2", port: 0, interface: ["left0", "spare0"] });
+       await multicast.joinGroup(near, { group: "ff02::4:3", interface: "left0" });
+       explained(near, { group: "ff02::4:2", interface: "left0" });
+       explained(near, { group: "ff02::4:3", interface: "left0" });`,
+      );
+      assertEquals(output.split("\n"), [
+        "none",
+        'interface: joined on left0, but expected on spare0: join there too, joinGroup({ interface: "spare0" }), or ' +
+        "everywhere with { all: true }",
+        "none",
+        "bind: the socket listens to group ff02::4:2, and filters out all else: use another one for this group",
+      ]);
+    });
+  },
+);
+
 test("explainMulticast(): a router that speaks IGMPv2 alone hears of no senders", NAMESPACES, async () => {
   await withPair(async (left, right) => {
     using any = new Stage(left, right, "inet");

@@ -97,6 +97,21 @@ test("joinGroup() works on sockets of Deno and of node:dgram", KERNEL, async () 
   await new Promise<void>((resolve) => node.close(resolve));
 });
 
+test("joinGroup() works on IPv6 sockets of Deno and of node:dgram", KERNEL6, async () => {
+  const [group, source] = ["ff05::7:4", "fd00::1"];
+  const deno = Deno.listenDatagram({ transport: "udp", hostname: "::", port: 0 });
+  const node = dgram.createSocket("udp6");
+  await new Promise<void>((resolve) => node.bind(0, "::", resolve));
+  for (const socket of [deno, node]) {
+    const membership = await joinGroup(socket, { group, source, interface: "lo" });
+    assertEquals([joinedAt(group), membership.sources().sources], [["lo"], [source]]);
+    await membership.leave();
+    assertEquals(joinedAt(group), []);
+  }
+  deno.close();
+  await new Promise<void>((resolve) => node.close(resolve));
+});
+
 test("joinGroup() ends with the socket, and await using does not mind", KERNEL, async () => {
   const socket = bindUdp();
   await using membership = await joinGroup(socket, { group: "239.0.7.5", interface: LO });

@@ -110,6 +110,24 @@ test("zones choose the interface that is sent by, and of the peer", NAMESPACES, 
   });
 });
 
+test("zones say by which interface a group is expected", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    const output = await left.run(
+      `${PRELUDE}
+       using socket = udp.bindUdp({ hostname: "::" });
+       await multicast.joinGroup(socket, { group: "ff02::7:3", interface: "left0" });
+       const verdict = (options) => multicast.explainMulticast(socket, { port: socket.addr.port, ...options })
+         .find(({ check }) => check === "interface").verdict;
+       for (const name of ${JSON.stringify(DEVICES)}) {
+         for (const zone of zones(name)) {
+           console.log(verdict({ group: "ff02::7:3%" + zone }), verdict({ group: "ff02::7:3", interface: "fe80::5%" + zone }));
+         }
+       }`,
+    );
+    assertEquals(output.split("\n"), ["fine fine", "fine fine", "fault fault", "fault fault"]);
+  });
+});
+
 test("zones that are none are refused where they are given", NAMESPACES, async () => {
   await withPair(async (left) => {
     const output = await left.run(
