@@ -323,6 +323,86 @@ for (const six of [false, true]) {
   );
 }
 
+/** A queue that is longer than the send buffer, which is waited for; and one that is shorter, whose end no event tells. */
+for (
+  const [full, limit, told] of [
+    ["send buffer", 4_000_000, "sendBufferSize: 20_000"],
+    ["queue", 10_000, "sendBufferSize: 200_000, options: [options.IP_RECVERR.to(true)]"],
+  ] as const
+) {
+  test(`MulticastSocket.sendToGroup() in a way of its own waits for a full ${full}`, {
+    ...NAMESPACES,
+    run: ["ip", "tc"],
+  }, async () => {
+    await withPair(async (left, right) => {
+      await left.tc(
+        "qdisc",
+        "add",
+        "dev",
+        "left0",
+        "root",
+        "tbf",
+        "rate",
+        "2mbit",
+        "burst",
+        "4000",
+        "limit",
+        `${limit}`,
+      );
+      await using receiver = right.start(
+        `using socket = await multicast.listenMulticast({ group: "239.0.6.18", port: 54327, interface: "right0",
+           metadata: ["hopLimit"], receiveBufferSize: 200_000 });
+         console.log("ready");
+         let wrong = 0, count = 0;
+         for await (const { data, hopLimit } of socket.messages()) {
+           if (data.byteLength === 1) break;
+           if (data.byteLength === 499) continue;
+           count++;
+           if (new DataView(data.buffer, data.byteOffset).getUint32(0) % 200 + 2 !== hopLimit) wrong++;
+         }
+         console.log(count, wrong);`,
+      );
+      assertEquals(await receiver.line(), "ready");
+      const output = await left.run(
+        `using socket = await multicast.listenMulticast({ group: "239.0.6.18", port: 54327, interface: "left0",
+           multicast: { loopback: false }, ${told} });
+         const send = (i, options) => {
+           const data = new Uint8Array(500);
+           new DataView(data.buffer).setUint32(0, i);
+           return socket.sendToGroup(data, { hopLimit: i % 200 + 2, ...options });
+         };
+         // Each waits for itself: what the others set is never seen.
+         const sending = Array.from({ length: 150 }, (_, i) => send(i));
+         const reason = new Error("no more");
+         const given = await send(150, { signal: AbortSignal.abort(reason) }).catch((error) => error === reason);
+         const controller = new AbortController();
+         // So full that nothing goes out at once.
+         let now = "";
+         try {
+           for (let i = 0; i < 5 && now === ""; i++) {
+             const sent = socket.trySend(new Uint8Array(499), { hostname: "239.0.6.18", port: 54327 });
+             if (sent === null) now = "would block";
+           }
+         } catch (error) {
+           now = error.code;
+         }
+         const waiting = Array.from({ length: 20 }, (_, i) => send(i, { signal: controller.signal }).then(() => 0, () => 1));
+         controller.abort();
+         const late = await Promise.all(waiting);
+         console.log((await Promise.all(sending)).every((count) => count === 500), given, late.some((one) => one === 1), now);
+         console.log(late.filter((one) => one === 0).length, options.IP_MULTICAST_TTL.get(socket));
+         await new Promise((resolve) => setTimeout(resolve, 50));
+         await socket.sendToGroup(new Uint8Array(1));`,
+      );
+      const [all, rest] = output.split("\n");
+      assertEquals(all, `true true true ${full === "queue" ? "ENOBUFS" : "would block"}`);
+      const [later, hops] = rest!.split(" ").map(Number);
+      assertEquals(hops, 1);
+      assertEquals(await receiver.rest(), [`${150 + later!} 0`]);
+    });
+  });
+}
+
 test(
   "listenMulticast() binds link-local groups to their interface, others to the group, several to ::",
   KERNEL6,
