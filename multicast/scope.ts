@@ -1,6 +1,6 @@
 // What a socket that listens to an IPv6 group is to hear on Linux: that group alone, by its own interfaces alone.
 // What IPv4 needs for that is an option, IP_MULTICAST_ALL: listen.ts. Joining on one more interface: join.ts.
-import { type FilterProgram, SO_ATTACH_FILTER, type SocketLike } from "../options/mod.ts";
+import { type FilterProgram, SO_ATTACH_FILTER, SO_DETACH_FILTER, type SocketLike } from "../options/mod.ts";
 import { assembleFilter } from "../socket/filter.ts";
 import type { Group } from "./group.ts";
 
@@ -58,7 +58,7 @@ export function getScope(socket: SocketLike): Scope | null {
 /** Lets pass what comes by these interfaces alone. */
 export function narrowScope(socket: SocketLike, indices: readonly number[]): void {
   const scope = scopes.get(socket);
-  if (scope !== undefined) change(socket, { ...scope, indices });
+  if (scope !== undefined) change(socket, scope, indices);
 }
 
 /** Lets pass what comes by one more interface, where the group is about to be joined on a socket that listens to it. */
@@ -66,10 +66,13 @@ export function widenScope(socket: SocketLike, group: Group, index: number): voi
   const scope = scopes.get(socket);
   if (scope === undefined || scope.group.text !== group.text) return;
   const { indices } = scope;
-  if (indices !== null && !indices.includes(index)) change(socket, { ...scope, indices: [...indices, index] });
+  if (indices !== null && !indices.includes(index)) change(socket, scope, [...indices, index]);
 }
 
-function change(socket: SocketLike, scope: Scope): void {
-  SO_ATTACH_FILTER.set(socket, filterOf(scope)!);
+function change(socket: SocketLike, before: Scope, indices: readonly number[]): void {
+  const scope = { ...before, indices };
+  const filter = filterOf(scope);
+  if (filter !== null) SO_ATTACH_FILTER.set(socket, filter);
+  else if (filterOf(before) !== null) SO_DETACH_FILTER.set(socket, undefined);
   scopes.set(socket, scope);
 }
