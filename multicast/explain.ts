@@ -21,6 +21,7 @@ import {
   IPV6_V6ONLY,
   SO_BINDTOIFINDEX,
   SO_MEMINFO,
+  SO_NETNS_COOKIE,
   type SocketLike,
 } from "../options/mod.ts";
 import { canMulticast } from "./follow.ts";
@@ -82,6 +83,8 @@ interface Scene {
   /** The sender's address: as given, or that of the sending socket. */
   readonly source: string | null;
   readonly sender: SocketLike | undefined;
+  /** Whether the sender is in another network namespace, which is as another machine. */
+  readonly elsewhere: boolean;
   /** The interface by which the sender was told to send: 0 when it does not say which; null when it was told none. */
   readonly chosen: number | null;
   readonly local: InetAddress | null;
@@ -174,7 +177,9 @@ function look(receiver: SocketLike, options: Parameters<typeof explainMulticast>
   }
   const selector = given.interface ?? zoneOf(group);
   const interfaces = listInterfaces(doing);
-  const chosen = sender === undefined ? null : chosenBy(sender, group, interfaces);
+  const elsewhere = sender !== undefined && areApart(sender, receiver);
+  // What it was told there is no interface of this machine.
+  const chosen = sender === undefined ? null : elsewhere ? 0 : chosenBy(sender, group, interfaces);
   const index = selector === undefined ? chosen : interfaceIndexOf(selector, doing);
   const wanted = interfaces.find((one) => one.index === index) ?? null;
   const strange = group.family === "inet6" && !is6(found);
@@ -191,6 +196,7 @@ function look(receiver: SocketLike, options: Parameters<typeof explainMulticast>
     port,
     source: given.source === undefined ? sending && ownAddress(sending) : sourceOf(given.source, group, doing),
     sender,
+    elsewhere,
     chosen,
     local: addressOf(found.fd, "local") as InetAddress | null,
     remote: addressOf(found.fd, "remote") as InetAddress | null,
@@ -199,6 +205,17 @@ function look(receiver: SocketLike, options: Parameters<typeof explainMulticast>
     joined,
     expected: wanted === null ? joined.map(({ at }) => at) : [wanted],
   };
+}
+
+/** Whether two sockets are in different network namespaces, as far as the kernel tells (Linux 5.14). */
+function areApart(one: SocketLike, other: SocketLike): boolean {
+  try {
+    return SO_NETNS_COOKIE.get(one) !== SO_NETNS_COOKIE.get(other);
+  } catch (error) {
+    // Of one program, most likely they are not.
+    if (error instanceof Deno.errors.NotSupported) return false;
+    throw error;
+  }
 }
 
 function datagramSocket(socket: SocketLike, what: string, doing: string): Descriptor {
@@ -353,8 +370,9 @@ function hopLimit({ group, sender }: Scene): Judgement {
   return fine(hops === 1 ? "1: reaches its own link, and no router passes it on" : `${hops}`);
 }
 
-function loopback({ group, sender }: Scene): Judgement {
+function loopback({ group, sender, elsewhere }: Scene): Judgement {
   if (sender === undefined) return unknown("give `sender`, when it is on this machine");
+  if (elsewhere) return fine("the sender is in another network namespace, where it matters to others alone");
   const option = group.family === "inet" ? IP_MULTICAST_LOOP : IPV6_MULTICAST_LOOP;
   if (option.get(sender)) return fine("on: the sender's own machine hears it too");
   return fault(`${option.name} of the sender is off: no socket of its own machine hears it, switch it on`);

@@ -265,6 +265,15 @@ for (const family of FAMILIES) {
     const [check, message] = stage.faults({ sender: here });
     assertEquals(check, "loopback");
     assertStringIncludes(message, `${loop.name} of the sender is off`);
+    // On another machine it is nothing to this one, and neither is the index of an interface there.
+    loop.set(sender, false);
+    hops.set(sender, 1);
+    assert(await stage.hears());
+    for (const device of ["right0", "spare0"]) {
+      if (stage.six) right.inside(() => IPV6_MULTICAST_IF.set(sender, interfaceIndexOf(device, "Cannot test")));
+      assertEquals(stage.faults({ sender, interface: undefined as never }), ["", ""]);
+      assertEquals(stage.faults({ sender }), ["", ""]);
+    }
   });
 
   stages("a source that is blocked, or not included", async (left, right) => {
