@@ -56,11 +56,11 @@ async function talk(start: (name: string) => Program): Promise<void> {
   carol.interrupt();
   for (const one of [alice, bob]) await one.printed(/^\* carol left$/m);
   await carol.succeeded();
-  await bob.type();
+  await bob.endInput();
   const heardByBob = (await bob.succeeded()).trimEnd().split("\n").slice(1);
   assertEquals(heardByBob, ["* carol joined", "alice: hello, bob", "* carol left"]);
   await alice.printed(/^\* bob left$/m);
-  await alice.type();
+  await alice.endInput();
   // What they say themselves comes back to them, and is not shown.
   const heard = (await alice.succeeded()).trimEnd().split("\n").slice(1);
   assertEquals(heard, ["* bob joined", "* carol joined", "bob: hello, all", "* carol left", "* bob left"]);
@@ -101,7 +101,7 @@ test("examples/chat.ts tells of lost messages, and shows nothing that is no chat
   await say(4, "x".repeat(5000));
   await send({ id: "1", number: 5, name: "mallory", kind: "leave", text: "" });
   await alice.printed(/^\* mallory left$/m);
-  await alice.type();
+  await alice.endInput();
   assertEquals((await alice.succeeded()).trimEnd().split("\n").slice(1), [
     "mallory: first",
     "* 2 of mallory's messages were lost",

@@ -25,6 +25,8 @@ export class Program implements AsyncDisposable {
   #stdout = "";
   #woken = Promise.withResolvers<void>();
   #running = true;
+  /** What it can be told; null when its input is empty, or was ended. */
+  #input: WritableStreamDefaultWriter<Uint8Array> | null = null;
 
   /** Its input is empty, or with "piped" what is said to it. */
   constructor(program: string, args: readonly string[], input: "null" | "piped" = "null") {
@@ -37,6 +39,7 @@ export class Program implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    if (input === "piped") this.#input = this.#child.stdin.getWriter();
     this.#printed = [
       this.#collect(this.#child.stdout, (text) => {
         this.#stdout += text;
@@ -77,12 +80,15 @@ export class Program implements AsyncDisposable {
     return await this.#inTime(look(), () => `did not print ${pattern}`);
   }
 
-  /** Types a line; without any, ends its input. */
-  async type(line?: string): Promise<void> {
-    const writer = this.#child.stdin.getWriter();
-    if (line === undefined) await writer.close();
-    else await writer.write(new TextEncoder().encode(`${line}\n`));
-    writer.releaseLock();
+  /** Types a line. */
+  async type(line: string): Promise<void> {
+    await this.#input!.write(new TextEncoder().encode(`${line}\n`));
+  }
+
+  /** Ends its input, also when it is gone. */
+  async endInput(): Promise<void> {
+    await this.#input?.close().catch(() => {});
+    this.#input = null;
   }
 
   /** Asks it to end, as Ctrl-C does. */
@@ -138,6 +144,7 @@ export class Program implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#kill();
+    await this.endInput();
     await this.#child.status;
     await Promise.all(this.#printed);
   }
