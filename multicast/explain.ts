@@ -248,7 +248,10 @@ function chosenBy(sender: SocketLike, { family }: Group, interfaces: readonly Ne
   if (family === "inet6") return IPV6_MULTICAST_IF.get(sender) || null;
   const address = IP_MULTICAST_IF.get(sender);
   const has = ({ addresses }: NetworkInterface) => addresses.some(({ hostname }) => hostname === address);
-  if (address !== "0.0.0.0") return interfaces.find(has)?.index ?? 0;
+  if (address !== "0.0.0.0") {
+    const [one, another] = interfaces.filter(has);
+    return another === undefined ? one?.index ?? 0 : 0;
+  }
   // One that was named by its index and has no address reads as none.
   const bare = (one: NetworkInterface) =>
     one.up && canMulticast(one) && one.addresses.every(({ family }) => family !== "inet");

@@ -55,6 +55,8 @@ export class GroupSender {
   readonly #to: { readonly hostname: string; readonly port: number };
   /** The interface that the socket sends by when a call names none; `undefined` for the kernel's choice. */
   readonly #usual: InterfaceSelector | undefined;
+  /** What the kernel says of that: on IPv4 an address, which another interface may have too, or none. */
+  #usualReads: InterfaceSelector | undefined;
   /** Whether that is where `sendToGroup` shall send: else it goes out once by each that is joined. */
   readonly #settled: boolean;
   /** Calls that change a socket while they wait, one of Deno's, wait for each other. */
@@ -79,6 +81,7 @@ export class GroupSender {
     const free = plan.selectors?.[0] === undefined || socket.addr.hostname.includes("%");
     this.#settled = this.#usual !== undefined || (membership instanceof DenoMembership && free);
     if (chosen === undefined && sole !== undefined) this.#use(sole);
+    if (this.#usual !== undefined) this.#usualReads = FAMILIES[this.#group.family].interface.get(socket);
   }
 
   #doing(): string {
@@ -179,7 +182,8 @@ export class GroupSender {
         const before = options.interface.get(socket);
         this.#use(index);
         // An interface without an IPv4 address reads as "0.0.0.0", as the kernel's choice does.
-        undo.push(() => this.#use(before === "0.0.0.0" ? this.#usual : before));
+        const usual = before === "0.0.0.0" || before === this.#usualReads;
+        undo.push(() => this.#use(usual ? this.#usual : before));
       }
       if (hopLimit !== undefined) {
         const before = options.hopLimit.get(socket);

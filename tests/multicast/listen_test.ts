@@ -232,13 +232,15 @@ test(
   },
 );
 
-test(
-  "MulticastSocket.sendToGroup() sends IPv4 by an interface that has no IPv4 address, and goes back to it",
-  NAMESPACES,
-  async () => {
-    await withPair(async (left) => {
-      const output = await left.run(
-        `const to = { group: "239.0.6.11", interface: "spare0" };
+for (const [what, address] of [["that has no IPv4 address", null], ["whose address another has too", "10.77.0.1/32"]]) {
+  test(
+    `MulticastSocket.sendToGroup() sends IPv4 by an interface ${what}, and goes back to it`,
+    NAMESPACES,
+    async () => {
+      await withPair(async (left) => {
+        if (address) await left.ip("address", "add", address, "dev", "spare0");
+        const output = await left.run(
+          `const to = { group: "239.0.6.11", interface: "spare0" };
        using socket = await multicast.listenMulticast({ ...to, port: 0 });
        const heard = async () => new TextDecoder().decode((await socket.receive())[0]);
        await socket.sendToGroup(new TextEncoder().encode("one"));
@@ -246,11 +248,12 @@ test(
        await socket.sendToGroup(new TextEncoder().encode("elsewhere"), { interface: "left0" });
        await socket.sendToGroup(new TextEncoder().encode("two"));
        console.log(await heard());`,
-      );
-      assertEquals(output.split("\n"), ["one", "two"]);
-    });
-  },
-);
+        );
+        assertEquals(output.split("\n"), ["one", "two"]);
+      });
+    },
+  );
+}
 
 for (const six of [false, true]) {
   const group = six ? "ff05::6:12" : "239.0.6.12";
