@@ -412,6 +412,25 @@ test("explainMulticast(): a reverse path filter that drops what comes from anoth
   });
 });
 
+test("explainMulticast(): a sender by an interface whose address another has too", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    await left.ip("address", "add", "10.77.0.1/32", "dev", "spare0");
+    const output = await left.run(
+      `for (const name of ["left0", "spare0"]) {
+         const to = { group: "239.0.4.2", interface: name };
+         using socket = await multicast.listenMulticast({ ...to, port: 0 });
+         await socket.sendToGroup(new Uint8Array(1));
+         await socket.receive();
+         const { port } = socket.addr;
+         const faults = multicast.explainMulticast(socket, { group: to.group, port, sender: socket })
+           .filter(({ verdict }) => verdict === "fault");
+         console.log(faults.map(({ message }) => message).join() || "none");
+       }`,
+    );
+    assertEquals(output.split("\n"), ["none", "none"]);
+  });
+});
+
 test(
   "explainMulticast(): a socket of listenMulticast() that filters by group and by interface",
   NAMESPACES,
