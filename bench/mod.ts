@@ -18,6 +18,7 @@ const QUESTIONS = [
   "udp_receive",
   "udp_round_trip",
   "udp_memory",
+  "multicast",
   "import",
 ];
 /** Besides UDP, what the README shows of a question: the row, and its name there. */

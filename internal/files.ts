@@ -87,6 +87,8 @@ import "../multicast/interfaces.ts";
 import "../multicast/join.ts";
 import "../multicast/listen.ts";
 import "../multicast/membership.ts";
+import "../multicast/scope.ts";
+import "../multicast/send.ts";
 import "../multicast/silence_facts.ts";
 import "../multicast/watch.ts";
 import "../tcp/connect.ts";

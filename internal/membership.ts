@@ -1,5 +1,6 @@
 // What options cannot do for multicast: read a source filter, whose answer depends on its input; leave a group on an
-// interface that is gone; send IPv4 by an interface without an address. All else is an option like others: codec.ts. What people call is in multicast/membership.ts.
+// interface that is gone; send IPv4 by an interface without an address; tell whether packets are filtered.
+// All else is an option like others: codec.ts. What people call is in multicast/membership.ts.
 import { constant } from "./constants.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { check, failed, failedWith } from "./errno.ts";
@@ -102,4 +103,15 @@ export function setMulticastInterface(
   }
   const option = SOCKOPT.IP_MULTICAST_IF[OS === "linux" ? 1 : 2];
   check(libc(doing).setsockopt(found.fd, constant("IPPROTO_IP", OS), option, bytes), "setsockopt", doing);
+}
+
+/** Whether a packet filter is attached to a socket, on Linux. SO_GET_FILTER has the number of SO_ATTACH_FILTER. */
+export function isFiltered(found: Descriptor, doing: string): boolean {
+  // Told of no room, the kernel says how many instructions there are, and shows none; of eBPF it shows none at all.
+  const length = new Uint32Array(1);
+  const [level, option] = SOCKOPT.SO_ATTACH_FILTER;
+  const result = libc(doing).getsockopt(found.fd, constant(level, "linux"), option, new Uint8Array(0), length);
+  if (failed(result) && failedWith("EACCES")) return true;
+  check(result, "getsockopt", doing);
+  return length[0]! > 0;
 }

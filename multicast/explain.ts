@@ -3,11 +3,11 @@
 import { object, port as portOf, shown } from "../internal/argument.ts";
 import { constant, type ConstantName } from "../internal/constants.ts";
 import { addressOf, describe, type Descriptor, descriptorOf } from "../internal/descriptor.ts";
-import { canReadFilters, type KernelFilter, readFilter } from "../internal/membership.ts";
+import { canReadFilters, isFiltered, type KernelFilter, readFilter } from "../internal/membership.ts";
 import { interfaceIndexOf, listInterfaces, type NetworkInterface } from "../internal/netif.ts";
 import { OS, OS_NAME } from "../internal/os.ts";
 import { routeTo } from "../internal/rtnetlink.ts";
-import { type InetAddress, isMapped, isUnspecified, parseIp, showAddress } from "../internal/sockaddr.ts";
+import { type InetAddress, isGroup, isMapped, isUnspecified, parseIp, showAddress } from "../internal/sockaddr.ts";
 import {
   type InterfaceSelector,
   IP_MULTICAST_ALL,
@@ -21,10 +21,12 @@ import {
   IPV6_V6ONLY,
   SO_BINDTOIFINDEX,
   SO_MEMINFO,
+  SO_NETNS_COOKIE,
   type SocketLike,
 } from "../options/mod.ts";
 import { canMulticast } from "./follow.ts";
 import { type Group, groupOf, isLinkScoped, sourceOf } from "./group.ts";
+import { getScope } from "./scope.ts";
 import { forcedVersion, joinedOnMachine, querierVersion, reversePathFilter } from "./silence_facts.ts";
 
 /** A fact that explains silence, or rules out a reason for it. */
@@ -81,6 +83,8 @@ interface Scene {
   /** The sender's address: as given, or that of the sending socket. */
   readonly source: string | null;
   readonly sender: SocketLike | undefined;
+  /** Whether the sender is in another network namespace, which is as another machine. */
+  readonly elsewhere: boolean;
   /** The interface by which the sender was told to send: 0 when it does not say which; null when it was told none. */
   readonly chosen: number | null;
   readonly local: InetAddress | null;
@@ -173,7 +177,9 @@ function look(receiver: SocketLike, options: Parameters<typeof explainMulticast>
   }
   const selector = given.interface ?? zoneOf(group);
   const interfaces = listInterfaces(doing);
-  const chosen = sender === undefined ? null : chosenBy(sender, group, interfaces);
+  const elsewhere = sender !== undefined && areApart(sender, receiver);
+  // What it was told there is no interface of this machine.
+  const chosen = sender === undefined ? null : elsewhere ? 0 : chosenBy(sender, group, interfaces);
   const index = selector === undefined ? chosen : interfaceIndexOf(selector, doing);
   const wanted = interfaces.find((one) => one.index === index) ?? null;
   const strange = group.family === "inet6" && !is6(found);
@@ -190,6 +196,7 @@ function look(receiver: SocketLike, options: Parameters<typeof explainMulticast>
     port,
     source: given.source === undefined ? sending && ownAddress(sending) : sourceOf(given.source, group, doing),
     sender,
+    elsewhere,
     chosen,
     local: addressOf(found.fd, "local") as InetAddress | null,
     remote: addressOf(found.fd, "remote") as InetAddress | null,
@@ -198,6 +205,17 @@ function look(receiver: SocketLike, options: Parameters<typeof explainMulticast>
     joined,
     expected: wanted === null ? joined.map(({ at }) => at) : [wanted],
   };
+}
+
+/** Whether two sockets are in different network namespaces, as far as the kernel tells (Linux 5.14). */
+function areApart(one: SocketLike, other: SocketLike): boolean {
+  try {
+    return SO_NETNS_COOKIE.get(one) !== SO_NETNS_COOKIE.get(other);
+  } catch (error) {
+    // Of one program, most likely they are not.
+    if (error instanceof Deno.errors.NotSupported) return false;
+    throw error;
+  }
 }
 
 function datagramSocket(socket: SocketLike, what: string, doing: string): Descriptor {
@@ -214,11 +232,13 @@ function zoneOf({ zone }: Group): InterfaceSelector | undefined {
   return zone === null ? undefined : /^[0-9]+$/.test(zone) ? Number(zone) : zone;
 }
 
-/** The own address of a socket, when it has a single one. */
+/** The address that a socket sends from, when it is bound to one; what is bound to a group sends from another. */
 function ownAddress({ fd }: Descriptor): string | null {
   const { hostname } = addressOf(fd, "local") as InetAddress;
   const ip = parseIp(hostname)!.bytes;
-  return isUnspecified(ip) ? null : hostname.replace(/%.*/, "").replace(isMapped(ip) ? /^::ffff:/ : /^$/, "");
+  return isUnspecified(ip) || isGroup(ip)
+    ? null
+    : hostname.replace(/%.*/, "").replace(isMapped(ip) ? /^::ffff:/ : /^$/, "");
 }
 
 /** The index of the interface that a socket was told to send by; 0 when it does not say which; null for none. */
@@ -228,7 +248,10 @@ function chosenBy(sender: SocketLike, { family }: Group, interfaces: readonly Ne
   if (family === "inet6") return IPV6_MULTICAST_IF.get(sender) || null;
   const address = IP_MULTICAST_IF.get(sender);
   const has = ({ addresses }: NetworkInterface) => addresses.some(({ hostname }) => hostname === address);
-  if (address !== "0.0.0.0") return interfaces.find(has)?.index ?? 0;
+  if (address !== "0.0.0.0") {
+    const [one, another] = interfaces.filter(has);
+    return another === undefined ? one?.index ?? 0 : 0;
+  }
   // One that was named by its index and has no address reads as none.
   const bare = (one: NetworkInterface) =>
     one.up && canMulticast(one) && one.addresses.every(({ family }) => family !== "inet");
@@ -274,7 +297,7 @@ function whichInterface({ receiver, found, group, interfaces, wanted, joined }: 
   }
   if (joined.some(({ at }) => at.index === wanted.index)) return fine(`joined on ${wanted.name}`);
   // IPv6 asks whether anybody has joined there, and then whether this socket has joined anywhere.
-  if (is6(found) && group.family === "inet6" && !isLinkScoped(group)) {
+  if (is6(found) && group.family === "inet6" && !isLinkScoped(group) && !getScope(receiver)?.indices) {
     if (joinedOnMachine(group.bytes)?.includes(wanted.name)) {
       return fine(`joined on ${here}; heard on ${wanted.name} as well, as another socket has joined there`);
     }
@@ -305,6 +328,12 @@ function bind({ receiver, found, group, local, remote, source }: Scene): Judgeme
         ? unknown(`the socket is ${from}: give \`source\`, the address of the sender`)
         : fault(`the socket is ${from}: do not connect a socket that shall hear a group`);
     }
+  }
+  const scope = getScope(receiver);
+  if (scope?.wide && scope.group.text !== group.text) {
+    return fault(
+      `the socket listens to group ${scope.group.text}, and filters out all else: use another one for this group`,
+    );
   }
   if (local === null || isUnspecified(bytesOf(local))) return fine("bound to the wildcard, which hears every group");
   if (sameIp(bytesOf(local), group.bytes)) return fine("bound to the group");
@@ -344,8 +373,9 @@ function hopLimit({ group, sender }: Scene): Judgement {
   return fine(hops === 1 ? "1: reaches its own link, and no router passes it on" : `${hops}`);
 }
 
-function loopback({ group, sender }: Scene): Judgement {
+function loopback({ group, sender, elsewhere }: Scene): Judgement {
   if (sender === undefined) return unknown("give `sender`, when it is on this machine");
+  if (elsewhere) return fine("the sender is in another network namespace, where it matters to others alone");
   const option = group.family === "inet" ? IP_MULTICAST_LOOP : IPV6_MULTICAST_LOOP;
   if (option.get(sender)) return fine("on: the sender's own machine hears it too");
   return fault(`${option.name} of the sender is off: no socket of its own machine hears it, switch it on`);
@@ -476,9 +506,15 @@ function igmpVersion({ group, joined, expected }: Scene): Judgement {
   return fine(`${protocol} version ${asked?.version ?? newest}`);
 }
 
-function drops({ receiver }: Scene): Judgement {
+function drops({ receiver, found, doing }: Scene): Judgement {
   const count = SO_MEMINFO.get(receiver)[constant("SK_MEMINFO_DROPS", "linux")] ?? 0;
   if (count === 0) return fine("none");
+  // The kernel counts both as one.
+  if (isFiltered(found, doing)) {
+    return unknown(
+      `${count} datagrams were dropped, by the packet filter of the socket (SO_ATTACH_FILTER) or for want of room`,
+    );
+  }
   return fault(
     `${count} datagrams were dropped, most likely for want of room: read faster, or raise receiveBufferSize (SO_RCVBUF)`,
   );

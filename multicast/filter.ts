@@ -12,6 +12,7 @@ import {
 } from "../options/mod.ts";
 import { JOIN_REMEDIES } from "../udp/deno_join.ts";
 import type { Group } from "./group.ts";
+import { widenScope } from "./scope.ts";
 
 /** A place where a group is joined; index 0 where the kernel chose and does not tell. */
 export interface Place {
@@ -43,6 +44,7 @@ export function joinAt(socket: SocketLike, group: Group, filter: KernelFilter, i
   const { mode, sources } = filter;
   let joined = false;
   try {
+    if (index !== 0) widenScope(socket, group, index);
     if (mode === "exclude") {
       MCAST_JOIN_GROUP.set(socket, request);
       joined = true;

@@ -7,7 +7,13 @@ import { errnoNumber } from "../internal/errno.ts";
 import { ffiGranted } from "../internal/ffi.ts";
 import { libc } from "../internal/libc.ts";
 import { canReadFilters, type KernelFilter, leaveGroup, readFilter } from "../internal/membership.ts";
-import { interfaceIndexOf, interfaceNameOf, ipv4AddressOf, listInterfaces } from "../internal/netif.ts";
+import {
+  interfaceIndexOf,
+  interfaceNameOf,
+  ipv4AddressOf,
+  listInterfaces,
+  type NetworkInterface,
+} from "../internal/netif.ts";
 import { OS } from "../internal/os.ts";
 import { checkNet } from "../internal/permission.ts";
 import { formatIp, isGroup, isUnspecified, parseIp } from "../internal/sockaddr.ts";
@@ -18,6 +24,7 @@ import { joinAt, type Place, restoreAt } from "./filter.ts";
 import { canMulticast, follow } from "./follow.ts";
 import { type Group, groupOf, sourceOf, sourcesOf } from "./group.ts";
 import { DenoMembership, KernelMembership, type Membership } from "./membership.ts";
+import { widenScope } from "./scope.ts";
 import { watch } from "./watch.ts";
 
 /** What to join, where. */
@@ -175,7 +182,11 @@ async function joinByDeno(
             : joinV4(conn, group.text, address)),
         );
       } else {
-        const index = typeof selector === "number" ? selector : interfaceIndexOf(selector, doing);
+        const index = typeof selector === "number"
+          ? selector
+          : selector === undefined
+          ? choiceOf(group, doing)
+          : interfaceIndexOf(selector, doing);
         parts.push(
           await (conn instanceof UdpSocket ? conn.joinMulticastV6(group.text, index) : joinV6(conn, group.text, index)),
         );
@@ -300,8 +311,9 @@ function joinSomewhere(
   doing: string,
 ): Place {
   if (!canReadFilters()) {
-    joinAt(socket, group, filter, 0, doing);
-    return { index: 0, name: null };
+    const index = choiceOf(group, doing);
+    joinAt(socket, group, filter, index, doing);
+    return { index, name: index === 0 ? null : interfaceNameOf(index) };
   }
   const all = listInterfaces(doing);
   const filters = () => new Map(all.map(({ index }) => [index, readFilter(found, group.bytes, index, doing)]));
@@ -309,12 +321,27 @@ function joinSomewhere(
   joinAt(socket, group, filter, 0, doing);
   const after = filters();
   const place = all.find(({ index }) => before.get(index) === null && after.get(index) !== null);
-  if (place !== undefined) return { index: place.index, name: place.name };
+  if (place !== undefined) {
+    widenScope(socket, group, place.index);
+    return { index: place.index, name: place.name };
+  }
   // It was joined there already, and the sources went into its filter.
   for (const [index, filter] of before) {
     if (filter !== null) restoreAt(socket, found, group, filter, index, doing);
   }
   throw joinedAlready(doing);
+}
+
+/** The index to join with where the user named none: 0 is the system's choice, but macOS makes none for IPv6. */
+function choiceOf({ family }: Group, doing: string): number {
+  return family === "inet6" && OS === "darwin" ? firstLinked(listInterfaces(doing))?.index ?? 0 : 0;
+}
+
+/** The first interface of a list that has a link to others and speaks IPv6 there. */
+export function firstLinked(interfaces: readonly NetworkInterface[]): NetworkInterface | undefined {
+  return interfaces.find(({ up, loopback, addresses }) =>
+    up && !loopback && addresses.some(({ hostname }) => /^fe[89ab]/.test(hostname))
+  );
 }
 
 function joinedAlready(doing: string): Error {

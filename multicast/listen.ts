@@ -1,26 +1,24 @@
-// A socket that hears one group and sends to it.
-// Joining on a socket that exists: join.ts. The socket itself: udp/socket.ts.
+// A socket that hears one group and sends to it: how it is bound, and what it shuts out.
+// Joining on a socket that exists: join.ts. Sending: send.ts. The socket itself: udp/socket.ts.
 import { object, port as portOf, shown } from "../internal/argument.ts";
 import { ffiGranted } from "../internal/ffi.ts";
-import { libc } from "../internal/libc.ts";
 import { interfaceIndexOf } from "../internal/netif.ts";
 import { OS } from "../internal/os.ts";
 import {
   type InterfaceSelector,
   IP_MULTICAST_ALL,
-  IP_MULTICAST_IF,
   IPV6_MULTICAST_ALL,
-  IPV6_MULTICAST_IF,
+  type OptionSetting,
+  SO_ATTACH_FILTER,
 } from "../options/mod.ts";
 import { bindUdp } from "../udp/bind.ts";
-import { sendBy } from "../udp/multicast_interface.ts";
 import type { UdpSocket } from "../udp/socket.ts";
-import type { WaitOptions } from "../socket/waits.ts";
 import type { BindUdpOptions, DatagramField } from "../udp/types.ts";
 import { type Group, isLinkScoped } from "./group.ts";
 import { join, type JoinOptions, type JoinPlan, planOf } from "./join.ts";
-import type { Place } from "./filter.ts";
-import { DenoMembership, KernelMembership, type Membership } from "./membership.ts";
+import { KernelMembership, type Membership } from "./membership.ts";
+import { filterOf, narrowScope, type Scope, setScope } from "./scope.ts";
+import { GroupSender, type SendToGroupOptions } from "./send.ts";
 
 /** Options of {@linkcode listenMulticast}: what to join, and the socket. */
 export interface ListenMulticastOptions<F extends DatagramField = never>
@@ -43,18 +41,17 @@ export interface MulticastSocket<F extends DatagramField = never>
   readonly membership: Membership;
   /**
    * Sends to the group and its port: by `interface`; else by `multicast.interface`, when that was given to
-   * `listenMulticast`; else once by each interface that is joined.
+   * `listenMulticast`; else once by each interface that is joined. `hopLimit` and `loopback` hold for this datagram alone.
    *
-   * A call for an interface that is not the usual one sets `IP_MULTICAST_IF` or `IPV6_MULTICAST_IF` for the time of the
-   * call, which a `send()` at the same moment obeys too. Calls wait for each other.
-   * Without `--allow-ffi` only what needs no choice works: a group that was joined without naming an interface.
+   * What differs from the usual is never seen by another call where the socket is one of this library's own (Linux,
+   * `--allow-ffi`). Without `--allow-ffi` only what needs no choice works: a group that was joined without naming an
+   * interface.
    *
+   * @param data The datagram.
+   * @param options By which interface, how far, whether heard on this machine, and a signal that ends the wait.
    * @returns The bytes of the datagram.
    */
-  sendToGroup(
-    data: Uint8Array,
-    options?: WaitOptions & { interface?: InterfaceSelector | { all: true } },
-  ): Promise<number>;
+  sendToGroup(data: Uint8Array, options?: SendToGroupOptions): Promise<number>;
 }
 
 /**
@@ -65,12 +62,14 @@ export interface MulticastSocket<F extends DatagramField = never>
  * (`IP_MULTICAST_ALL` and `IPV6_MULTICAST_ALL` off), and when one interface is joined the socket sends there as well, unless
  * `multicast.interface` says otherwise.
  *
- * On IPv6, Linux does not tell interfaces apart: a group that is not link-local is heard on every interface where any socket
- * of the machine has joined it. `SO_BINDTOIFINDEX` ties a socket to one.
+ * On IPv6, Linux does not tell interfaces apart: a group that is not link-local would be heard on every interface where any
+ * socket of the machine has joined it; and for link-local groups (ff02::/16) on several interfaces, or on one of the kernel's
+ * choice, the socket is bound to "::". There a packet filter (`SO_ATTACH_FILTER`) lets pass what is sent to the group and
+ * comes by the interfaces that were joined on this socket; the kernel counts what it keeps out among `drops`. A filter that
+ * is given in `options` takes its place.
  *
- * Windows cannot bind to a group: there, and for link-local groups (ff02::/16) on several interfaces or on one of the
- * kernel's choice, the socket is bound to the wildcard, and hears everything else that is sent to its port too. On "::" that
- * includes IPv4.
+ * Without `--allow-ffi`, and on Windows, which cannot bind to a group at all, a socket that is bound to the wildcard hears
+ * all else that is sent to its port too, on "::" IPv4 as well.
  *
  * @param options Group, port, interfaces, senders, and options of the socket.
  * @returns The socket, which leaves the group when it is closed.
@@ -101,10 +100,24 @@ export async function listenMulticast<const F extends DatagramField = never>(
   const { group: _group, source: _source, interface: _interface, port, ...rest } = options;
   portOf(port, `Cannot listen to group ${shown(options.group)}: the port`);
   const hostname = bindAddress(plan);
-  const socket = bindUdp<DatagramField>({ reuseAddress: true, ...rest, ...metadataOf(rest), hostname, port });
+  // What is no array of options bindUdp() says.
+  const can = OS === "linux" && ffiGranted() && (rest.options === undefined || Array.isArray(rest.options));
+  const scope = can ? scopeOf(plan, hostname, rest) : null;
+  const shutting = can ? shuttingOut(scope, plan, hostname, rest) : [];
+  const socket = bindUdp<DatagramField>({
+    reuseAddress: true,
+    ...rest,
+    ...metadataOf(rest),
+    ...(shutting.length > 0 && { options: [...shutting, ...rest.options ?? []] }),
+    hostname,
+    port,
+  });
   try {
+    if (scope !== null) setScope(socket, scope);
     const membership = await join(socket, plan);
-    if (ffiGranted()) shutOthersOut(socket, plan.group, hostname, options.options);
+    if (scope?.indices === null && plan.selectors !== null && membership instanceof KernelMembership) {
+      narrowScope(socket, membership.joinedNow().map(({ index }) => index));
+    }
     const sender = new GroupSender(socket, plan, membership, chosenInterface(options, plan.group));
     const sendToGroup: MulticastSocket["sendToGroup"] = (data, options) => sender.send(data, options);
     const told = socket as UdpSocket<F | "localAddr" | "interfaceIndex">;
@@ -115,6 +128,9 @@ export async function listenMulticast<const F extends DatagramField = never>(
     throw error;
   }
 }
+
+/** Options of the socket that this file looks at. */
+type Rest = Pick<BindUdpOptions<DatagramField>, "options" | "ipv6Only">;
 
 /** The metadata that such a socket has, where there is any. */
 function metadataOf(
@@ -133,19 +149,33 @@ function bindAddress({ group, selectors, doing }: JoinPlan): string {
   return `${group.text}%${typeof selector === "number" ? selector : interfaceIndexOf(selector, doing)}`;
 }
 
-/** Linux hands a socket what any other socket has joined, unless told not to. */
-function shutOthersOut(
-  socket: UdpSocket,
-  group: Group,
-  hostname: string,
-  given: ListenMulticastOptions["options"] = [],
-): void {
-  const families = hostname === "::"
-    ? [IP_MULTICAST_ALL, IPV6_MULTICAST_ALL]
-    : [group.family === "inet" ? IP_MULTICAST_ALL : IPV6_MULTICAST_ALL];
-  for (const option of families) {
-    if (option.supported && !given.some(({ name }) => name === option.name)) option.set(socket, false);
-  }
+/**
+ * What keeps all else out on Linux, in force before the socket is bound, unless the user set it: it hands a socket what any
+ * other socket has joined, unless told not to; and one that is bound to "::" hears what is sent to any address.
+ */
+function shuttingOut(scope: Scope | null, { group }: JoinPlan, hostname: string, rest: Rest): OptionSetting[] {
+  const ipv4 = group.family === "inet" || (hostname === "::" && rest.ipv6Only !== true);
+  const filter = scope === null ? null : filterOf(scope);
+  const settings: OptionSetting[] = [
+    ...group.family === "inet6" ? [IPV6_MULTICAST_ALL.to(false)] : [],
+    ...ipv4 ? [IP_MULTICAST_ALL.to(false)] : [],
+    ...filter === null ? [] : [SO_ATTACH_FILTER.to(filter)],
+  ];
+  return settings.filter(({ name }) => !rest.options?.some((one) => one?.name === name));
+}
+
+/** What the socket shall let pass; null where the system sees to that, or the user does. */
+function scopeOf({ group, selectors, doing }: JoinPlan, hostname: string, rest: Rest): Scope | null {
+  if (group.family === "inet" || hostname.includes("%") || rest.options?.some(isFilter)) return null;
+  // What the kernel chooses is known once it has.
+  const named = selectors?.every((selector) => selector !== undefined);
+  const indices = named ? selectors!.map((selector) => interfaceIndexOf(selector, doing)) : null;
+  return { group, wide: hostname === "::", indices };
+}
+
+/** Whether an option says which packets pass: of a socket's filters the last one is in force. */
+function isFilter(one: OptionSetting | null): boolean {
+  return one?.name === "SO_ATTACH_FILTER" || one?.name === "SO_ATTACH_BPF";
 }
 
 /** Where the user chose that the socket sends, by field or by C name. */
@@ -153,111 +183,4 @@ function chosenInterface(options: ListenMulticastOptions<DatagramField>, group: 
   const name = group.family === "inet" ? "IP_MULTICAST_IF" : "IPV6_MULTICAST_IF";
   const setting = options.options?.find((setting) => setting.name === name);
   return options.multicast?.interface ?? setting?.value as InterfaceSelector | undefined;
-}
-
-/** Sends to the group of a socket. */
-class GroupSender {
-  readonly #socket: UdpSocket;
-  readonly #group: Group;
-  readonly #membership: KernelMembership | DenoMembership;
-  readonly #to: { readonly hostname: string; readonly port: number };
-  /** The interface that the socket sends by when a call names none; `undefined` for the kernel's choice. */
-  readonly #usual: InterfaceSelector | undefined;
-  /** Whether that is where `sendToGroup` shall send: else it goes out once by each that is joined. */
-  readonly #settled: boolean;
-  /** Calls that change the interface wait for each other. */
-  #turn: Promise<unknown> = Promise.resolve();
-
-  constructor(
-    socket: UdpSocket,
-    plan: JoinPlan,
-    membership: KernelMembership | DenoMembership,
-    chosen: InterfaceSelector | undefined,
-  ) {
-    this.#socket = socket;
-    this.#group = plan.group;
-    this.#membership = membership;
-    this.#to = { hostname: plan.group.text, port: socket.addr.port };
-    const places = this.#joined();
-    // Where it follows the machine, it may be one of several soon.
-    const sole = plan.selectors !== null && places.length === 1 && places[0]!.index > 0 ? places[0]!.index : undefined;
-    this.#usual = chosen ?? sole;
-    // Without FFI nothing can be chosen: the kernel did, or the zone that the socket is bound to.
-    const free = plan.selectors?.[0] === undefined || socket.addr.hostname.includes("%");
-    this.#settled = this.#usual !== undefined || (membership instanceof DenoMembership && free);
-    if (chosen === undefined && sole !== undefined) this.#use(sole);
-  }
-
-  #doing(): string {
-    return `Cannot send to group ${shown(this.#group.text)}`;
-  }
-
-  async send(
-    data: Uint8Array,
-    settings: WaitOptions & { interface?: InterfaceSelector | { all: true } } = {},
-  ): Promise<number> {
-    object(settings, `${this.#doing()}: the options`, "an object");
-    const { interface: where, ...options } = settings;
-    if (where !== undefined && typeof where !== "string" && typeof where !== "number" && where?.all !== true) {
-      throw new TypeError(
-        `${this.#doing()}: the interface is ${shown(where)}, it must be a name, an index or an address`,
-      );
-    }
-    if (where === undefined && this.#settled) return await this.#socket.send(data, this.#to, options);
-    libc(`${this.#doing()} by a chosen interface`);
-    const turn = this.#turn.then(() => this.#sendBy(where, data, options));
-    this.#turn = turn.catch(() => {});
-    return await turn;
-  }
-
-  async #sendBy(
-    where: InterfaceSelector | { all: true } | undefined,
-    data: Uint8Array,
-    options: WaitOptions,
-  ): Promise<number> {
-    const indices = where === undefined || typeof where === "object"
-      ? this.#joined().map(({ index }) => index)
-      : [interfaceIndexOf(where, this.#doing())];
-    if (indices.length === 0) throw new Deno.errors.NotFound(`${this.#doing()}: it is joined on no interface now`);
-    const before = this.#group.family === "inet"
-      ? IP_MULTICAST_IF.get(this.#socket)
-      : IPV6_MULTICAST_IF.get(this.#socket);
-    let sent = 0;
-    let refusal: unknown;
-    try {
-      for (const index of indices) {
-        try {
-          this.#use(index);
-          await this.#socket.send(data, this.#to, options);
-          sent++;
-        } catch (error) {
-          // An interface that is down is no matter of the others; what would befall each of them is told at once.
-          if (typeof (error as { code?: unknown }).code !== "string") throw error;
-          refusal ??= error;
-        }
-      }
-    } finally {
-      this.#restore(before);
-    }
-    if (sent === 0) throw refusal;
-    return data.byteLength;
-  }
-
-  #joined(): readonly Place[] {
-    return this.#membership instanceof KernelMembership ? this.#membership.joinedNow() : [];
-  }
-
-  #use(selector: InterfaceSelector | undefined): void {
-    sendBy(this.#socket, this.#group.family, selector === 0 ? undefined : selector, this.#doing());
-  }
-
-  #restore(before: InterfaceSelector): void {
-    try {
-      // An interface without an IPv4 address reads as "0.0.0.0", as the kernel's choice does.
-      this.#use(before === "0.0.0.0" ? this.#usual : before);
-    } catch (error) {
-      // Closed meanwhile: nothing is left to restore.
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
-  }
 }

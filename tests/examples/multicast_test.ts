@@ -2,6 +2,8 @@
 // What the library's multicast does: tests/multicast/.
 import { assertEquals, assertMatch } from "@std/assert";
 import { getAvailablePort } from "@std/net";
+import { bindUdp } from "../../udp/mod.ts";
+import { type Namespace, NAMESPACES, withPair } from "../multicast/namespace.ts";
 import { test } from "../needs.ts";
 import { assertSpeaks, example, peer, Program, task } from "./program.ts";
 
@@ -35,11 +37,20 @@ test("examples/multicast.ts has help, and names what is wrong", DENO, async () =
     [["--group", "ff02::1234"], /--interface for an IPv6 group/],
     [["--send"], /--send a text/],
     [["--listen", "--send", "x"], /--listen or --send, not both/],
-  ]);
+    [["--send", "x", "--explain"], /--explain where something receives/],
+    [["--group", "ff02::1%lo", "--interface", "lo"], /by --group or --interface/],
+  ], ["--listen", "--port", "--source", "--interface", "--explain"]);
 });
 
 test("examples/multicast.ts says what is wrong with a group or an interface", DENO, async () => {
-  for (const [flags, said] of [[["--group", "home"], /"home"/], [["--interface", "nowhere0"], /"nowhere0"/]] as const) {
+  for (
+    const [flags, said] of [
+      [["--group", "home"], /"home"/],
+      [["--interface", "nowhere0"], /"nowhere0"/],
+      [["--source", "home"], /the source "home"/],
+      [["--source", "::1"], /of the family of the group/],
+    ] as const
+  ) {
     await using program = example("multicast", flags);
     const { code, stderr } = await program.ended();
     assertEquals(code, 1);
@@ -99,6 +110,69 @@ test("examples/multicast.ts talks with a program in C", { run: ["gcc"], write: t
 
 test("examples/multicast.ts talks with a program in Python", { run: ["python3"] }, async () => {
   await talkWith(["python3", peer("multicast_receiver.py")], ["python3", peer("multicast_sender.py")]);
+});
+
+test("examples/multicast.ts --source hears that sender alone", { run: [], linux: true }, async () => {
+  const port = `${getAvailablePort()}`;
+  await using picky = example("multicast", [
+    ...["--listen", "--port", port, "--count", "1"],
+    ...["--source", "127.0.0.8", "--source", "127.0.0.9"],
+  ]);
+  await picky.printed(/^listening to group 239\.0\.0\.1, port \d+, on lo from 127\.0\.0\.8, 127\.0\.0\.9$/m);
+  for (const [text, from] of [["no", "127.0.0.7"], ["yes", "127.0.0.9"]] as const) {
+    using sender = bindUdp({ hostname: from, multicast: { interface: "127.0.0.1" } });
+    await sender.send(new TextEncoder().encode(text), { hostname: GROUP, port: Number(port) });
+  }
+  assertMatch(await picky.succeeded(), /^message 1 from 127\.0\.0\.9 to group 239\.0\.0\.1 on lo: yes$/m);
+});
+
+test("examples/multicast.ts --explain finds no fault where messages arrive", { run: [], linux: true }, async () => {
+  await using program = example("multicast", ["--port", `${getAvailablePort()}`, "--explain", "--count", "1"]);
+  const printed = await program.succeeded();
+  assertEquals(printed.match(/^(fine|unknown|fault) /gm)?.length, 13);
+  assertEquals(printed.match(/^fault.*$/gm), null);
+  assertMatch(printed, /^message 1 /m);
+});
+
+test("examples/multicast.ts --explain names the fault", { ...NAMESPACES, run: ["ip"] }, async () => {
+  await withPair(async (left) => {
+    await left.ip("link", "set", "spare0", "down");
+    const flags = ["--listen", "--interface", "spare0", "--explain"];
+    await using program = example("multicast", flags, ["--allow-net", "--allow-ffi"], left.enter);
+    const [found] = await program.printed(/^fault .*$/m);
+    assertMatch(found!, /link: spare0 is down or has no link: switch it on/);
+  });
+});
+
+test("examples/multicast.ts takes every interface, and IPv6 with its zone, seen between network namespaces", {
+  ...NAMESPACES,
+  run: ["ip"],
+}, async () => {
+  await withPair(async (left, right) => {
+    const start = (where: Namespace, ...flags: string[]) =>
+      example("multicast", flags, ["--allow-net", "--allow-ffi"], where.enter);
+    for (const group of [GROUP, "ff02::1234", "ff05::1234"]) {
+      await using all = start(left, "--listen", "--group", group, "--interface", "all", "--count", "2", "--explain");
+      const [, on] = await all.printed(/^listening to group \S+, port 54321, on (\S+)$/m);
+      assertEquals(on!.split(",").toSorted(), ["left0", "lo", "spare0", "spare1"]);
+      await all.printed(/^unknown firewall/m);
+      const far = group.includes(":") ? ["--group", `${group}%right0`] : ["--group", group, "--interface", "right0"];
+      await using there = start(right, ...far, "--send", "from afar");
+      await there.succeeded();
+      await all.printed(/^message 1 from \S+ to group \S+ on left0: from afar$/m);
+      await using here = start(left, "--group", group, "--interface", "spare0", "--send", "from here");
+      await here.succeeded();
+      const printed = await all.succeeded();
+      assertMatch(printed, /^message 2 from \S+ to group \S+ on spare[01]: from here$/m);
+      assertEquals(printed.match(/^fault.*$/gm), null);
+      // And once by each, of which one leads to the other namespace.
+      await using listener = start(right, "--listen", ...far, "--count", "1");
+      await listener.printed(/^listening/m);
+      await using each = start(left, "--group", group, "--interface", "all", "--send", "by each");
+      await each.succeeded();
+      assertMatch(await listener.succeeded(), /^message 1 from \S+ to group \S+ on right0: by each$/m);
+    }
+  });
 });
 
 test("examples/multicast.ts takes IPv6 groups, seen in a network namespace", {

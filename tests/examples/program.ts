@@ -25,17 +25,21 @@ export class Program implements AsyncDisposable {
   #stdout = "";
   #woken = Promise.withResolvers<void>();
   #running = true;
+  /** What it can be told; null when its input is empty, or was ended. */
+  #input: WritableStreamDefaultWriter<Uint8Array> | null = null;
 
-  constructor(program: string, args: readonly string[]) {
+  /** Its input is empty, or with "piped" what is said to it. */
+  constructor(program: string, args: readonly string[], input: "null" | "piped" = "null") {
     this.#command = [program, ...args].join(" ");
     this.#child = new Deno.Command(program, {
       args: [...args],
       cwd: ROOT,
       env: { NO_COLOR: "1" },
-      stdin: "null",
+      stdin: input,
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    if (input === "piped") this.#input = this.#child.stdin.getWriter();
     this.#printed = [
       this.#collect(this.#child.stdout, (text) => {
         this.#stdout += text;
@@ -74,6 +78,17 @@ export class Program implements AsyncDisposable {
       }
     };
     return await this.#inTime(look(), () => `did not print ${pattern}`);
+  }
+
+  /** Types a line. */
+  async type(line: string): Promise<void> {
+    await this.#input!.write(new TextEncoder().encode(`${line}\n`));
+  }
+
+  /** Ends its input, also when it is gone. */
+  async endInput(): Promise<void> {
+    await this.#input?.close().catch(() => {});
+    this.#input = null;
   }
 
   /** Asks it to end, as Ctrl-C does. */
@@ -129,6 +144,7 @@ export class Program implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#kill();
+    await this.endInput();
     await this.#child.status;
     await Promise.all(this.#printed);
   }
@@ -140,6 +156,7 @@ export function example(
   flags: readonly string[],
   permissions: readonly string[] = ["--allow-net", "--allow-ffi"],
   by: readonly string[] = [],
+  input?: "piped",
 ): Program {
   const [program, ...before] = [...by, Deno.execPath()];
   return new Program(program!, [
@@ -150,7 +167,7 @@ export function example(
     ...permissions,
     `examples/${name}.ts`,
     ...flags,
-  ]);
+  ], input);
 }
 
 /**

@@ -1,8 +1,11 @@
-# A cable between two network namespaces, with everything that a bad line does; argv: left namespace, right namespace, wires.
-# Commands come line by line, each is answered by a line: see COMMANDS. Packets are IP, by tun(4); the kernel offloads nothing.
+# A cable between two network namespaces, with everything that a bad line does; argv: left namespace, right namespace, wires,
+# "tun" for IP packets or "tap" for Ethernet frames. Commands come line by line, each is answered by a line: see command().
+# The kernel offloads nothing: what passes is what goes over a wire.
 import ctypes, fcntl, heapq, json, os, random, select, struct, sys, time
 
-left, right, wires = sys.argv[1], sys.argv[2], int(sys.argv[3])
+left, right, wires, kind = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+# Length of the header before that of IP, and IFF_TUN or IFF_TAP.
+link_header, kind_flag = (14, 2) if kind == "tap" else (0, 1)
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -10,8 +13,8 @@ def attach(namespace, device):
     with open("/var/run/netns/" + namespace) as there:
         assert libc.setns(there.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    # TUNSETIFF with IFF_TUN | IFF_NO_PI.
-    fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", device.encode(), 0x1001))
+    # TUNSETIFF with IFF_NO_PI.
+    fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", device.encode(), 0x1000 | kind_flag))
     return fd
 
 
@@ -23,6 +26,8 @@ for i, (a, b) in enumerate(ends):
 
 state = {"loss": 0.0, "reorder": 0.0, "delay": 0.0, "cut": []}
 seen, late, random_of = [], [], random.Random(7)
+# UDP datagrams by destination port, and packets that a device did not take.
+datagrams, refused = {}, 0
 
 
 def options_of(tcp, length):
@@ -48,7 +53,16 @@ def options_of(tcp, length):
 
 
 def summary(packet, wire, side, passed):
-    if packet[0] >> 4 != 4 or packet[9] != 6:
+    if link_header > 0:
+        if packet[12:14] not in (b"\x08\x00", b"\x86\xdd"):
+            return
+        packet = packet[link_header:]
+    six = packet[0] >> 4 == 6
+    protocol = packet[6 if six else 9]
+    if protocol == 17:
+        port = struct.unpack_from(">H", packet, (40 if six else (packet[0] & 15) * 4) + 2)[0]
+        datagrams.setdefault(port, {"passed": 0, "dropped": 0})["passed" if passed else "dropped"] += 1
+    if protocol != 6 or six:
         return
     header = (packet[0] & 15) * 4
     tcp = packet[header:struct.unpack_from(">H", packet, 2)[0]]
@@ -63,10 +77,11 @@ def summary(packet, wire, side, passed):
 
 
 def send(fd, packet):
+    global refused
     try:
         os.write(fd, packet)
-    except (BlockingIOError, OSError):
-        pass
+    except OSError:
+        refused += 1
 
 
 def command(line):
@@ -78,6 +93,11 @@ def command(line):
     elif name == "seen":
         print(json.dumps(seen), flush=True)
         seen.clear()
+        return
+    elif name == "datagrams":
+        port = int(words[0])
+        counted = datagrams.get(port, {"passed": 0, "dropped": 0})
+        print(json.dumps({**counted, "refused": refused}), flush=True)
         return
     else:
         state[name] = float(words[0])

@@ -1,5 +1,6 @@
-// Two network namespaces with a cable between them that can be cut, loses and reorders, and tells what went over it.
-// The cable itself is cable.py: not every kernel has netem. Namespaces with a cable of the kernel's: ../multicast/namespace.ts.
+// Two network namespaces with a cable between them that can be cut, loses, delays and reorders, and tells what went over it.
+// The cable itself is cable.py: not every kernel has netem. Namespaces with a cable of the kernel's: ../multicast/namespace.ts;
+// a whole network that may have one such cable: lab.ts.
 import { assertEquals } from "@std/assert";
 import { Namespace, NAMESPACES } from "../multicast/namespace.ts";
 import type { Needs } from "../needs.ts";
@@ -32,6 +33,13 @@ export interface Segment {
   readonly mptcp?: boolean;
 }
 
+/** What became of the UDP datagrams to a port, and how many packets to any were refused at the other end. */
+export interface Datagrams {
+  readonly passed: number;
+  readonly dropped: number;
+  readonly refused: number;
+}
+
 /** A cable that runs. */
 export class Cable {
   readonly #child: Deno.ChildProcess;
@@ -39,14 +47,27 @@ export class Cable {
   readonly #output: ReadableStreamDefaultReader<string>;
   #rest = "";
 
-  constructor(child: Deno.ChildProcess) {
+  private constructor(child: Deno.ChildProcess) {
     this.#child = child;
     this.#input = child.stdin.getWriter();
     this.#output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
+  /** Lays wires between two namespaces, which are called "wire0" and so on at both ends: for IP, or for Ethernet. */
+  static async lay(left: string, right: string, wires: number, kind: "tun" | "tap"): Promise<Cable> {
+    const cable = new Cable(
+      new Deno.Command("python3", {
+        args: ["-u", new URL("cable.py", import.meta.url).pathname, left, right, `${wires}`, kind],
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn(),
+    );
+    assertEquals(await cable.#line(), "ready");
+    return cable;
+  }
+
   /** The next line of the program. */
-  async line(): Promise<string> {
+  async #line(): Promise<string> {
     for (;;) {
       const end = this.#rest.indexOf("\n");
       if (end >= 0) {
@@ -63,13 +84,19 @@ export class Cable {
   /** Tells it something: "cut", "cut left", "mend", "loss 0.1", "reorder 0.1", "delay 5". */
   async tell(command: string): Promise<void> {
     await this.#input.write(new TextEncoder().encode(`${command}\n`));
-    assertEquals(await this.line(), "done");
+    assertEquals(await this.#line(), "done");
   }
 
   /** What was put on it since it was asked last. */
   async seen(): Promise<Segment[]> {
     await this.#input.write(new TextEncoder().encode("seen\n"));
-    return JSON.parse(await this.line());
+    return JSON.parse(await this.#line());
+  }
+
+  /** What became of all datagrams to a port. */
+  async datagrams(port: number): Promise<Datagrams> {
+    await this.#input.write(new TextEncoder().encode(`datagrams ${port}\n`));
+    return JSON.parse(await this.#line());
   }
 
   async stop(): Promise<void> {
@@ -96,14 +123,7 @@ export async function withCable(
     for (const name of names) {
       assertEquals((await new Deno.Command("ip", { args: ["netns", "add", name] }).output()).code, 0);
     }
-    cable = new Cable(
-      new Deno.Command("python3", {
-        args: ["-u", new URL("cable.py", import.meta.url).pathname, l, r, "2"],
-        stdin: "piped",
-        stdout: "piped",
-      }).spawn(),
-    );
-    assertEquals(await cable.line(), "ready");
+    cable = await Cable.lay(l, r, 2, "tun");
     const ends = [new Namespace(l, "wire0"), new Namespace(r, "wire0")] as const;
     for (const [i, end] of ends.entries()) {
       for (const device of ["lo", "wire0", "wire1"]) await end.ip("link", "set", device, "up");

@@ -7,11 +7,15 @@ import { Namespace } from "../multicast/namespace.ts";
 import type { Needs } from "../needs.ts";
 import { RawSocket } from "../raw_socket.ts";
 import { sleep, until } from "../time.ts";
+import { Cable } from "./cable.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What the lab needs. */
 export const LAB: Needs = { root: true, linux: true, ffi: true, read: true, run: ["ip"] };
+
+/** Packets that wait for a bad cable rather than be dropped before it, as no netem would. */
+const ROOM = "txqueuelen 50000";
 
 /** The hosts: h1, h2 and h3 have 10.66.0.N and fd66::N; h4, behind the router, 10.67.0.4 and fd67::4; each on its "eth0". */
 export type HostName = "h1" | "h2" | "h3" | "h4";
@@ -59,6 +63,8 @@ export class Lab implements AsyncDisposable {
   readonly router: Node;
   /** "br0" with the ports "h1", "h2", "h3" and "router". */
   readonly bridge: Node;
+  /** The cable of the host that has a bad one. */
+  #line: Cable | null = null;
 
   private constructor(unique: string) {
     const node = (name: string) => new Node(`sockets${unique}${name}`);
@@ -70,11 +76,11 @@ export class Lab implements AsyncDisposable {
     return [this.h1, this.h2, this.h3, this.h4, this.router, this.bridge];
   }
 
-  /** Builds it, ready for use. */
-  static async build(): Promise<Lab> {
+  /** Builds it, ready for use; one of the first three hosts may be on a cable that loses, delays and reorders. */
+  static async build(bad?: "h1" | "h2" | "h3"): Promise<Lab> {
     const lab = new Lab(crypto.randomUUID().slice(0, 6));
     try {
-      await lab.#build();
+      await lab.#build(bad);
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
@@ -82,7 +88,7 @@ export class Lab implements AsyncDisposable {
     return lab;
   }
 
-  async #build(): Promise<void> {
+  async #build(bad: HostName | undefined): Promise<void> {
     const { bridge, router, h1, h2, h3, h4 } = this;
     await run("ip", ["-batch", "-"], this.#all.map(({ netns }) => `netns add ${netns}`).join("\n"));
     for (const node of this.#all) {
@@ -92,6 +98,10 @@ export class Lab implements AsyncDisposable {
       node.sysctl("net.ipv6.conf.default.mldv2_unsolicited_report_interval", "10");
     }
     for (const key of ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]) router.sysctl(key, "1");
+    if (bad !== undefined) {
+      this.#line = await Cable.lay(bridge.netns, this[bad].netns, 1, "tap");
+      await this[bad].lines(`link set wire0 name eth0 ${ROOM}`);
+    }
     // A bridge looks into multicast only where somebody asks the hosts for their groups: it does so itself, and believes
     // the answers after the time that they may take, which must be set before.
     await bridge.lines(
@@ -101,7 +111,9 @@ export class Lab implements AsyncDisposable {
         "mcast_last_member_interval 10 mcast_last_member_count 1",
       "link set br0 type bridge mcast_querier 1",
       ...[["h1", h1], ["h2", h2], ["h3", h3], ["router", router]].flatMap(([port, node]) => [
-        `link add ${port} type veth peer name eth0 netns ${(node as Node).netns}`,
+        port === bad
+          ? `link set wire0 name ${port} ${ROOM}`
+          : `link add ${port} type veth peer name eth0 netns ${(node as Node).netns}`,
         `link set ${port} master br0 up`,
       ]),
       // Routers hear every group.
@@ -145,17 +157,10 @@ export class Lab implements AsyncDisposable {
     }
   }
 
-  /**
-   * Drops every so-manieth datagram to a port that comes in at a host, by nft(8), exactly: tc(8) has netem for losses by
-   * chance, for delay and reordering, which not every kernel is built with. What comes back tells how many were dropped.
-   */
-  async drop(host: Node, port: number, every: number): Promise<() => Promise<number>> {
-    const nft = (...args: string[]) => run("ip", ["netns", "exec", host.netns, "nft", ...args]);
-    await nft(
-      `add table inet lab; add chain inet lab input { type filter hook input priority 0; }; ` +
-        `add rule inet lab input udp dport ${port} numgen inc mod ${every} 0 counter drop`,
-    );
-    return async () => Number(/packets (\d+)/.exec(await nft("list", "chain", "inet", "lab", "input"))![1]);
+  /** The cable of the host that has a bad one. */
+  get line(): Cable {
+    assert(this.#line !== null, "no host has a bad cable");
+    return this.#line;
   }
 
   /** Joins two hosts by a cable of its own, "eth1" at both ends: 10.68.0.1 and fd68::1, 10.68.0.2 and fd68::2. */
@@ -186,6 +191,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#line?.stop();
     for (const { netns } of this.#all) {
       await new Deno.Command("ip", { args: ["netns", "delete", netns], stderr: "null" }).output();
     }
@@ -197,9 +203,9 @@ function isUp(node: Node, device: string): boolean {
   return node.inside(() => listInterfaces("Cannot test")).some(({ name, up }) => name === device && up);
 }
 
-/** Runs a test in a lab. */
-export async function withLab(body: (lab: Lab) => Promise<void>): Promise<void> {
-  await using lab = await Lab.build();
+/** Runs a test in a lab, with a host on a bad cable if one is named. */
+export async function withLab(body: (lab: Lab) => Promise<void>, bad?: "h1" | "h2" | "h3"): Promise<void> {
+  await using lab = await Lab.build(bad);
   await body(lab);
 }
 

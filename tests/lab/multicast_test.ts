@@ -2,7 +2,7 @@
 // The network: lab.ts. Single hosts: ../multicast/. Peers in C and Python: multicast_peers_test.ts.
 import { assert, assertEquals } from "@std/assert";
 import { interfaceIndexOf } from "../../internal/netif.ts";
-import { joinGroup, type Membership } from "../../multicast/mod.ts";
+import { joinGroup, type Membership, networkInterfaces } from "../../multicast/mod.ts";
 import {
   IP_MULTICAST_ALL,
   IP_MULTICAST_IF,
@@ -16,8 +16,10 @@ import {
   SO_REUSEADDR,
 } from "../../options/mod.ts";
 import { Socket } from "../../socket/mod.ts";
+import { bindUdp } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
 import { sleep, until } from "../time.ts";
+import { CABLE } from "./cable.ts";
 import { changesOf, LAB, type Lab, type Node, passOn, Tap, withLab } from "./lab.ts";
 
 type Udp = Socket<"inet" | "inet6">;
@@ -336,101 +338,187 @@ for (const family of FAMILIES) {
   });
 }
 
-test("broadcast reaches its link, by address and limited, and no other", LAB, async () => {
-  await withLab(async (lab) => {
-    await lab.cable(lab.h1, lab.h2);
-    const receivers = [lab.h2, lab.h3, lab.h4].map((node) => open(node, "inet", PORT));
-    try {
-      using from = lab.h1.inside(() => Socket.open("inet", "dgram"));
-      from.bind({ hostname: "0.0.0.0" });
-      const error = await from.sendTo(bytes("no"), { hostname: "10.66.0.255", port: PORT }).catch((error) => error);
-      assertEquals(error.code, "EACCES");
-      SO_BROADCAST.set(from, true);
-      const all: string[][] = [[], [], []];
-      const collect = () => receivers.forEach((socket, i) => all[i]!.push(...heard(socket)));
-      // By the address of each link, then by the one that is everywhere, which goes out by the route it has.
-      await from.sendTo(bytes("bridge"), { hostname: "10.66.0.255", port: PORT });
-      await from.sendTo(bytes("cable"), { hostname: "10.68.0.255", port: PORT });
-      await from.sendTo(bytes("limited"), { hostname: "255.255.255.255", port: PORT });
-      // To the link behind the router: routers pass no broadcast on (bc_forwarding is off).
-      await from.sendTo(bytes("behind"), { hostname: "10.67.0.255", port: PORT });
-      await until(() => {
-        collect();
-        return all[0]!.length === 3 && all[1]!.length === 2;
-      });
-      await sleep(30);
-      collect();
-      assertEquals(all, [["bridge", "cable", "limited"], ["bridge", "limited"], []]);
-    } finally {
-      for (const socket of receivers) socket.close();
-    }
-  });
-});
-
-test("ten receivers lose nothing at 20,000 datagrams a second, and count what the path has dropped", {
-  ...LAB,
-  run: ["ip", "nft"],
-}, async () => {
-  await withLab(async (lab) => {
-    const RATE = 20_000, TOTAL = 20_000, BURST = 100;
-    using from = sender(lab.h1, "inet", HOSTS.inet[0]);
-    // A group of its own for each: of one that was just left and joined again the switch may pass nothing for a moment.
-    for (const [group, loss] of [["239.0.3.8", false], ["239.0.3.9", true]] as const) {
-      const receivers = Array.from({ length: 10 }, (_, i) => {
-        const node = i % 2 === 0 ? lab.h2 : lab.h3;
-        const socket = node.inside(() => Socket.open("inet", "dgram"));
-        SO_REUSEADDR.set(socket, true);
-        socket.bind({ hostname: group, port: PORT });
-        SO_RCVBUFFORCE.set(socket, 2_000_000);
-        return { node, socket, heard: false, next: 0, count: 0, inOrder: true };
-      });
+test(
+  "broadcast reaches its link, directed and limited, by the interface that is named, and no other",
+  LAB,
+  async () => {
+    await withLab(async (lab) => {
+      await lab.cable(lab.h1, lab.h2);
+      const receivers = [lab.h2, lab.h3, lab.h4].map((node) => open(node, "inet", PORT));
       try {
-        for (const { node, socket } of receivers) {
-          await node.call(() => joinGroup(socket, { group, interface: "eth0" }));
-        }
-        await lab.asked(group, "h2", "h3");
-        const message = new Uint8Array(1200);
-        const numbers = new DataView(message.buffer);
-        const buffer = new Uint8Array(2048);
-        const drain = () => {
-          for (const receiver of receivers) {
-            for (let data; (data = receiver.socket.tryReceive(buffer)) !== null;) {
-              receiver.heard = true;
-              if (data.byteLength === 1) continue;
-              receiver.count++;
-              const number = data[0]! << 24 | data[1]! << 16 | data[2]! << 8 | data[3]!;
-              receiver.inOrder &&= number >= receiver.next;
-              receiver.next = number + 1;
-            }
-          }
-        };
-        const to = { hostname: group, port: PORT };
-        // The switch passes a group on once it has looked at the report.
-        await until(() => (from.trySendTo(new Uint8Array(1), to), drain(), receivers.every(({ heard }) => heard)));
-        const dropped = loss ? await lab.drop(lab.h3, PORT, 10) : () => Promise.resolve(0);
-        const since = performance.now();
-        for (let i = 0; i < TOTAL;) {
-          for (let j = 0; j < BURST; j++) {
-            numbers.setUint32(0, i++);
-            assertEquals(from.trySendTo(message, to), message.length);
-          }
-          drain();
-          while (performance.now() - since < 1000 * i / RATE) await sleep(1);
-        }
-        const rate = Math.round(1000 * TOTAL / (performance.now() - since));
-        await until(() => (drain(), receivers.every(({ next }) => next >= TOTAL - 1)));
-        const lost = await dropped();
-        console.log(
-          `ten receivers at ${rate} datagrams a second, ${lost} of ${TOTAL} dropped on the way to half of them`,
+        using from = lab.h1.inside(() => bindUdp({ broadcast: false }));
+        const error = await from.send(bytes("no"), { hostname: "10.66.0.255", port: PORT }).catch((error) => error);
+        assertEquals(error.code, "EACCES");
+        SO_BROADCAST.set(from, true);
+        const all: string[][] = [[], [], []];
+        const collect = () => receivers.forEach((socket, i) => all[i]!.push(...heard(socket)));
+        // Each interface says where its link's broadcasts go to.
+        const directed = lab.h1.inside(networkInterfaces).flatMap(({ name, index, addresses }) =>
+          addresses.flatMap(({ broadcast }) => broadcast === undefined ? [] : [{ name, index, broadcast }])
         );
-        assertEquals(lost > 0, loss);
-        for (const { node, socket, count, inOrder } of receivers) {
-          assertEquals([count, inOrder], [node === lab.h3 ? TOTAL - lost : TOTAL, true]);
-          assertEquals(SO_MEMINFO.get(socket)[8], 0);
+        assertEquals(directed.map(({ name, broadcast }) => `${name} ${broadcast}`).toSorted(), [
+          "eth0 10.66.0.255",
+          "eth1 10.68.0.255",
+        ]);
+        for (const { name, index, broadcast } of directed) {
+          await from.send(bytes(`directed ${name}`), { hostname: broadcast, port: PORT });
+          const limited = { hostname: "255.255.255.255", port: PORT };
+          await from.sendMessage({ data: bytes(`limited ${name}`), remoteAddr: limited, interfaceIndex: index });
         }
+        // By no interface in particular it goes out by the route it has.
+        await from.send(bytes("limited"), { hostname: "255.255.255.255", port: PORT });
+        // To the link behind the router: routers pass no broadcast on (bc_forwarding is off).
+        await from.send(bytes("behind"), { hostname: "10.67.0.255", port: PORT });
+        await until(() => {
+          collect();
+          return all[0]!.length === 5 && all[1]!.length === 3;
+        });
+        await sleep(30);
+        collect();
+        const bridge = ["directed eth0", "limited", "limited eth0"];
+        assertEquals(all.map((one) => one.toSorted()), [
+          ["directed eth0", "directed eth1", "limited", "limited eth0", "limited eth1"],
+          bridge,
+          [],
+        ]);
       } finally {
-        for (const { socket } of receivers) socket.close();
+        for (const socket of receivers) socket.close();
       }
+    });
+  },
+);
+
+/** What a path does to datagrams. */
+const PATHS: readonly { does: string; loss?: number; delay?: number; reorder?: number }[] = [
+  { does: "nothing" },
+  { does: "loss", loss: 0.1 },
+  { does: "delay", delay: 20 },
+  { does: "reordering", reorder: 0.1 },
+  { does: "all of it", loss: 0.05, delay: 10, reorder: 0.05 },
+];
+
+/** One of ten that hear a group, and what it heard: each datagram by its number. */
+class Receiver {
+  readonly node: Node;
+  readonly socket: Udp;
+  readonly times: Uint8Array;
+  count = 0;
+  inOrder = true;
+  /** The shortest way, in milliseconds. */
+  fastest = Infinity;
+  /** Length of the last datagram that only tries whether the way is open. */
+  tried = 0;
+  #last = -1;
+
+  constructor(node: Node, family: Family, group: string, total: number) {
+    this.node = node;
+    this.socket = node.inside(() => Socket.open(family, "dgram")) as Udp;
+    this.times = new Uint8Array(total);
+    SO_REUSEADDR.set(this.socket, true);
+    this.socket.bind({ hostname: group, port: PORT });
+    SO_RCVBUFFORCE.set(this.socket, 8_000_000);
+  }
+
+  drain(buffer: Uint8Array<ArrayBuffer>): void {
+    for (let data; (data = this.socket.tryReceive(buffer)) !== null;) {
+      if (data.byteLength < 16) {
+        this.tried = data.byteLength;
+        continue;
+      }
+      const view = new DataView(data.buffer, data.byteOffset);
+      const number = view.getUint32(0);
+      this.count++;
+      this.times[number]!++;
+      this.inOrder &&= number > this.#last;
+      this.#last = number;
+      this.fastest = Math.min(this.fastest, performance.now() - view.getFloat64(8));
     }
+  }
+}
+
+for (const family of FAMILIES) {
+  test(`ten receivers at 20,000 datagrams a second lose what the path drops and nothing else, ${family}`, {
+    ...LAB,
+    ...CABLE,
+  }, async () => {
+    await withLab(async (lab) => {
+      const RATE = 20_000, TOTAL = 20_000, BURST = 100;
+      using from = sender(lab.h1, family, HOSTS[family][0]);
+      const message = new Uint8Array(1200);
+      const view = new DataView(message.buffer);
+      const buffer = new Uint8Array(2048);
+      // A group of its own for each: of one that was just left and joined again the switch may pass nothing for a moment.
+      for (const [i, { does, loss = 0, delay = 0, reorder = 0 }] of PATHS.entries()) {
+        const group = family === "inet" ? `239.0.3.${80 + i}` : `ff05::3:${80 + i}`;
+        const receivers = Array.from(
+          { length: 10 },
+          (_, i) => new Receiver(i % 2 === 0 ? lab.h2 : lab.h3, family, group, TOTAL),
+        );
+        const drain = () => {
+          for (const receiver of receivers) receiver.drain(buffer);
+        };
+        try {
+          for (const { node, socket } of receivers) {
+            await node.call(() => joinGroup(socket, { group, interface: "eth0" }));
+          }
+          await lab.asked(group, "h2", "h3");
+          const to = { hostname: group, port: PORT };
+          // The switch passes a group on once it has looked at the report. When the last of these is there, all are.
+          for (const length of [1, 2]) {
+            await until(() => {
+              if (length === 1) from.trySendTo(new Uint8Array(length), to);
+              drain();
+              return receivers.every(({ tried }) => tried === length);
+            });
+            if (length === 1) assertEquals(from.trySendTo(new Uint8Array(2), to), 2);
+          }
+          const before = await lab.line.datagrams(PORT);
+          for (const [name, value] of Object.entries({ loss, delay, reorder })) await lab.line.tell(`${name} ${value}`);
+          const since = performance.now();
+          for (let i = 0; i < TOTAL;) {
+            for (let j = 0; j < BURST; j++) {
+              view.setUint32(0, i++);
+              view.setFloat64(8, performance.now());
+              assertEquals(from.trySendTo(message, to), message.length);
+            }
+            drain();
+            while (performance.now() - since < 1000 * i / RATE) await sleep(1);
+          }
+          const rate = Math.round(1000 * TOTAL / (performance.now() - since));
+          const seen = async () => {
+            const { passed, dropped, refused } = await lab.line.datagrams(PORT);
+            return {
+              passed: passed - before.passed,
+              dropped: dropped - before.dropped,
+              refused: refused - before.refused,
+            };
+          };
+          let path = await seen();
+          for (const end = performance.now() + 20_000; path.passed + path.dropped < TOTAL; path = await seen()) {
+            assert(performance.now() < end, JSON.stringify(path));
+            drain();
+          }
+          await until(() => (drain(),
+            receivers.every((one) => one.count === (one.node === lab.h3 ? path.passed : TOTAL)))
+          );
+          // What came twice would come by now.
+          await sleep(30);
+          drain();
+          console.log(`a path that does ${does}: ${rate} datagrams a second, ${path.dropped} of ${TOTAL} dropped`);
+          assertEquals([path.passed + path.dropped, path.refused], [TOTAL, 0]);
+          assertEquals(path.dropped > 0, loss > 0);
+          for (const { node, socket, count, inOrder, times, fastest } of receivers) {
+            const far = node === lab.h3;
+            assertEquals([count, inOrder], [far ? TOTAL - path.dropped : TOTAL, !far || reorder === 0]);
+            assert(times.every((one) => one <= 1), "one came twice");
+            assert(fastest >= (far ? delay : 0), `after ${fastest} ms`);
+            assertEquals(SO_MEMINFO.get(socket)[8], 0);
+          }
+        } finally {
+          for (const name of ["loss", "delay", "reorder"]) await lab.line.tell(`${name} 0`);
+          for (const { socket } of receivers) socket.close();
+        }
+      }
+    }, "h3");
   });
-});
+}

@@ -145,6 +145,23 @@ for (const family of FAMILIES) {
     }
   });
 
+  stages("a sender that is bound to the group sends from another address, which is no fault", async (left, right) => {
+    using stage = new Stage(left, right, family);
+    stage.join("left0", stage.source);
+    using sender = right.inside(() => Socket.open(family, "dgram")) as Udp;
+    sender.bind({ hostname: stage.group, port: PORT });
+    right.inside(() => {
+      if (stage.six) IPV6_MULTICAST_IF.set(sender, interfaceIndexOf("right0", "Cannot test"));
+      else IP_MULTICAST_IF.set(sender, stage.source);
+    });
+    const told = { sender, source: undefined as never };
+    assertEquals(stage.faults(told), ["", ""]);
+    assertEquals([stage.verdict("source", told), stage.verdict("route", told)], ["unknown", "fine"]);
+    const { message } = stage.explain(told).find(({ check }) => check === "source")!;
+    assertStringIncludes(message, `heard on left0 are only ${stage.source}: give`);
+    if (!stage.six) assert(await stage.hears(sender));
+  });
+
   stages("not joined, and joined on another interface", async (left, right) => {
     using stage = new Stage(left, right, family);
     assert(!await stage.hears());
@@ -248,6 +265,15 @@ for (const family of FAMILIES) {
     const [check, message] = stage.faults({ sender: here });
     assertEquals(check, "loopback");
     assertStringIncludes(message, `${loop.name} of the sender is off`);
+    // On another machine it is nothing to this one, and neither is the index of an interface there.
+    loop.set(sender, false);
+    hops.set(sender, 1);
+    assert(await stage.hears());
+    for (const device of ["right0", "spare0"]) {
+      if (stage.six) right.inside(() => IPV6_MULTICAST_IF.set(sender, interfaceIndexOf(device, "Cannot test")));
+      assertEquals(stage.faults({ sender, interface: undefined as never }), ["", ""]);
+      assertEquals(stage.faults({ sender }), ["", ""]);
+    }
   });
 
   stages("a source that is blocked, or not included", async (left, right) => {
@@ -385,6 +411,58 @@ test("explainMulticast(): a reverse path filter that drops what comes from anoth
     }
   });
 });
+
+test("explainMulticast(): a sender by an interface whose address another has too", NAMESPACES, async () => {
+  await withPair(async (left) => {
+    await left.ip("address", "add", "10.77.0.1/32", "dev", "spare0");
+    const output = await left.run(
+      `for (const name of ["left0", "spare0"]) {
+         const to = { group: "239.0.4.2", interface: name };
+         using socket = await multicast.listenMulticast({ ...to, port: 0 });
+         await socket.sendToGroup(new Uint8Array(1));
+         await socket.receive();
+         const { port } = socket.addr;
+         const faults = multicast.explainMulticast(socket, { group: to.group, port, sender: socket })
+           .filter(({ verdict }) => verdict === "fault");
+         console.log(faults.map(({ message }) => message).join() || "none");
+       }`,
+    );
+    assertEquals(output.split("\n"), ["none", "none"]);
+  });
+});
+
+test(
+  "explainMulticast(): a socket of listenMulticast() that filters by group and by interface",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const explained = (socket, options) => {
+         const found = multicast.explainMulticast(socket, { port: socket.addr.port, ...options })
+           .filter(({ verdict }) => verdict === "fault");
+         console.log(found.map(({ check, message }) => check + ": " + message).join() || "none");
+       };
+       // Somebody else has joined on spare0, and what comes there is heard by whoever has joined anywhere.
+       using other = udp.bindUdp({ hostname: "::" });
+       await multicast.joinGroup(other, { group: "ff05::4:2", interface: "spare0" });
+       using far = await multicast.listenMulticast({ group: "ff05::4:2", port: 0, interface: "left0" });
+       explained(far, { group: "ff05::4:2", interface: "left0" });
+       explained(far, { group: "ff05::4:2", interface: "spare0" });
+       using near = await multicast.listenMulticast({ group: "ff02::4:2", port: 0, interface: ["left0", "spare0"] });
+       await multicast.joinGroup(near, { group: "ff02::4:3", interface: "left0" });
+       explained(near, { group: "ff02::4:2", interface: "left0" });
+       explained(near, { group: "ff02::4:3", interface: "left0" });`,
+      );
+      assertEquals(output.split("\n"), [
+        "none",
+        'interface: joined on left0, but expected on spare0: join there too, joinGroup({ interface: "spare0" }), or ' +
+        "everywhere with { all: true }",
+        "none",
+        "bind: the socket listens to group ff02::4:2, and filters out all else: use another one for this group",
+      ]);
+    });
+  },
+);
 
 test("explainMulticast(): a router that speaks IGMPv2 alone hears of no senders", NAMESPACES, async () => {
   await withPair(async (left, right) => {

@@ -10,6 +10,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { firstLinked } from "../../multicast/join.ts";
 import { joinGroup, type JoinOptions, type Membership } from "../../multicast/mod.ts";
 import {
   IP_MULTICAST_IF,
@@ -93,6 +94,21 @@ test("joinGroup() works on sockets of Deno and of node:dgram", KERNEL, async () 
   assertEquals(joinedAt("239.0.7.4"), ["lo"]);
   await second.leave();
   assertEquals(joinedAt("239.0.7.4"), []);
+  await new Promise<void>((resolve) => node.close(resolve));
+});
+
+test("joinGroup() works on IPv6 sockets of Deno and of node:dgram", KERNEL6, async () => {
+  const [group, source] = ["ff05::7:4", "fd00::1"];
+  const deno = Deno.listenDatagram({ transport: "udp", hostname: "::", port: 0 });
+  const node = dgram.createSocket("udp6");
+  await new Promise<void>((resolve) => node.bind(0, "::", resolve));
+  for (const socket of [deno, node]) {
+    const membership = await joinGroup(socket, { group, source, interface: "lo" });
+    assertEquals([joinedAt(group), membership.sources().sources], [["lo"], [source]]);
+    await membership.leave();
+    assertEquals(joinedAt(group), []);
+  }
+  deno.close();
   await new Promise<void>((resolve) => node.close(resolve));
 });
 
@@ -457,4 +473,19 @@ test("a group is not left by another socket's membership", KERNEL, async () => {
   await assertRejects(() => other.leave(), Deno.errors.BadResource);
   await other[Symbol.asyncDispose]();
   assertEquals([membership.interfaces, again.interfaces, joinedAt(group)], [["lo"], ["lo"], ["lo"]]);
+});
+
+test("joinGroup() on IPv6 is given the first interface with a link where a system makes no choice", {}, () => {
+  const one = (name: string, up: boolean, loopback: boolean, ...hostnames: string[]) => ({
+    ...{ name, index: name.length, mtu: 1500, up, loopback, multicast: true, broadcast: true },
+    addresses: hostnames.map((hostname) => ({ family: "inet6" as const, hostname, prefix: 64 })),
+  });
+  const lo0 = one("lo0", true, true, "::1", "fe80::1%1");
+  const off = one("en0", false, false, "fe80::2%4");
+  const bare = one("utun0", true, false, "fd00::1");
+  const en1 = one("en1", true, false, "2001:db8::1", "fe80::3%5");
+  const en2 = one("en2", true, false, "feb0::3%6");
+  assertEquals(firstLinked([lo0, off, bare, en1, en2]), en1);
+  assertEquals(firstLinked([lo0, en2, en1]), en2);
+  assertEquals(firstLinked([lo0, off, bare]), undefined);
 });

@@ -232,13 +232,15 @@ test(
   },
 );
 
-test(
-  "MulticastSocket.sendToGroup() sends IPv4 by an interface that has no IPv4 address, and goes back to it",
-  NAMESPACES,
-  async () => {
-    await withPair(async (left) => {
-      const output = await left.run(
-        `const to = { group: "239.0.6.11", interface: "spare0" };
+for (const [what, address] of [["that has no IPv4 address", null], ["whose address another has too", "10.77.0.1/32"]]) {
+  test(
+    `MulticastSocket.sendToGroup() sends IPv4 by an interface ${what}, and goes back to it`,
+    NAMESPACES,
+    async () => {
+      await withPair(async (left) => {
+        if (address) await left.ip("address", "add", address, "dev", "spare0");
+        const output = await left.run(
+          `const to = { group: "239.0.6.11", interface: "spare0" };
        using socket = await multicast.listenMulticast({ ...to, port: 0 });
        const heard = async () => new TextDecoder().decode((await socket.receive())[0]);
        await socket.sendToGroup(new TextEncoder().encode("one"));
@@ -246,11 +248,163 @@ test(
        await socket.sendToGroup(new TextEncoder().encode("elsewhere"), { interface: "left0" });
        await socket.sendToGroup(new TextEncoder().encode("two"));
        console.log(await heard());`,
+        );
+        assertEquals(output.split("\n"), ["one", "two"]);
+      });
+    },
+  );
+}
+
+for (const six of [false, true]) {
+  const group = six ? "ff05::6:12" : "239.0.6.12";
+  const wheres = six
+    ? '["left0", index, "fd77::1", "fe80::1%left0", "fe80::1%" + index]'
+    : '["left0", index, "10.77.0.1"]';
+
+  test(
+    `MulticastSocket.sendToGroup() with options for one datagram, ${six ? "IPv6" : "IPv4"}`,
+    NAMESPACES,
+    async () => {
+      await withPair(async (left, right) => {
+        await using receiver = right.start(
+          `using socket = await multicast.listenMulticast({ group: "${group}", port: 54326, interface: "right0", metadata: ["hopLimit"] });
+         console.log("ready");
+         for await (const { data, hopLimit } of socket.messages()) {
+           const text = new TextDecoder().decode(data);
+           console.log(text, hopLimit);
+           if (text === "end") break;
+         }`,
+        );
+        assertEquals(await receiver.line(), "ready");
+        const here = await left.run(
+          `const data = (text) => new TextEncoder().encode(text);
+         const to = { group: "${group}", port: 54326, interface: ["left0", "spare0"] };
+         const index = multicast.networkInterfaces().find(({ name }) => name === "left0").index;
+         using socket = await multicast.listenMulticast({ ...to, multicast: { interface: "left0", hopLimit: 2 } });
+         using other = await multicast.listenMulticast(to);
+         const state = () => ["IF", "LOOP", "${six ? "HOPS" : "TTL"}"].map((name) =>
+           options["${six ? "IPV6" : "IP"}_MULTICAST_" + name].get(socket)).join();
+         const before = state();
+         const send = (text, options) => socket.sendToGroup(data(text), options);
+         // All at once: none is sent as another is.
+         await Promise.all([
+           send("usual"),
+           send("far", { hopLimit: 9 }),
+           send("unheard here", { loopback: false }),
+           socket.send(data("beside"), { hostname: to.group, port: to.port }),
+           send("both", { interface: "left0", hopLimit: 255, loopback: false }),
+           send("stays", { hopLimit: 0 }),
+           send("elsewhere", { interface: "spare0", hopLimit: 3 }),
+         ]);
+         for (const one of ${wheres}) await send("by " + typeof one, { interface: one });
+         for (const options of [{ hopLimit: -1 }, { hopLimit: 256 }, { hopLimit: "1" }, { loopback: 1 }]) await send("wrong", options).catch(say);
+         console.log(before === state());
+         await send("end");
+         const heard = [];
+         for await (const [data] of other) {
+           heard.push(new TextDecoder().decode(data));
+           if (heard.at(-1) === "end") break;
+         }
+         console.log(heard.join());`,
+        );
+        const by = ["by string", "by number", ...Array(six ? 3 : 1).fill("by string")];
+        const wrong = `Error: Cannot send to group "${group}":`;
+        assertEquals(here.split("\n"), [
+          `Range${wrong} hopLimit is -1, it must be a whole number from 0 to 255`,
+          `Range${wrong} hopLimit is 256, it must be a whole number from 0 to 255`,
+          `Type${wrong} hopLimit is "1", it must be a whole number from 0 to 255`,
+          `Type${wrong} loopback is 1, it must be true or false`,
+          "true",
+          ["usual", "far", "beside", "stays", "elsewhere", ...by, "end"].join(),
+        ]);
+        assertEquals(
+          await receiver.rest(),
+          ["usual 2", "far 9", "unheard here 2", "beside 2", "both 255", ...by.map((one) => `${one} 2`), "end 2"],
+        );
+      });
+    },
+  );
+}
+
+/** A queue that is longer than the send buffer, which is waited for; and one that is shorter, whose end no event tells. */
+for (
+  const [full, limit, told] of [
+    ["send buffer", 4_000_000, "sendBufferSize: 20_000"],
+    ["queue", 10_000, "sendBufferSize: 200_000, options: [options.IP_RECVERR.to(true)]"],
+  ] as const
+) {
+  test(`MulticastSocket.sendToGroup() in a way of its own waits for a full ${full}`, {
+    ...NAMESPACES,
+    run: ["ip", "tc"],
+  }, async () => {
+    await withPair(async (left, right) => {
+      await left.tc(
+        "qdisc",
+        "add",
+        "dev",
+        "left0",
+        "root",
+        "tbf",
+        "rate",
+        "2mbit",
+        "burst",
+        "4000",
+        "limit",
+        `${limit}`,
       );
-      assertEquals(output.split("\n"), ["one", "two"]);
+      await using receiver = right.start(
+        `using socket = await multicast.listenMulticast({ group: "239.0.6.18", port: 54327, interface: "right0",
+           metadata: ["hopLimit"], receiveBufferSize: 200_000 });
+         console.log("ready");
+         let wrong = 0, count = 0;
+         for await (const { data, hopLimit } of socket.messages()) {
+           if (data.byteLength === 1) break;
+           if (data.byteLength === 499) continue;
+           count++;
+           if (new DataView(data.buffer, data.byteOffset).getUint32(0) % 200 + 2 !== hopLimit) wrong++;
+         }
+         console.log(count, wrong);`,
+      );
+      assertEquals(await receiver.line(), "ready");
+      const output = await left.run(
+        `using socket = await multicast.listenMulticast({ group: "239.0.6.18", port: 54327, interface: "left0",
+           multicast: { loopback: false }, ${told} });
+         const send = (i, options) => {
+           const data = new Uint8Array(500);
+           new DataView(data.buffer).setUint32(0, i);
+           return socket.sendToGroup(data, { hopLimit: i % 200 + 2, ...options });
+         };
+         // Each waits for itself: what the others set is never seen.
+         const sending = Array.from({ length: 150 }, (_, i) => send(i));
+         const reason = new Error("no more");
+         const given = await send(150, { signal: AbortSignal.abort(reason) }).catch((error) => error === reason);
+         const controller = new AbortController();
+         // So full that nothing goes out at once.
+         let now = "";
+         try {
+           for (let i = 0; i < 5 && now === ""; i++) {
+             const sent = socket.trySend(new Uint8Array(499), { hostname: "239.0.6.18", port: 54327 });
+             if (sent === null) now = "would block";
+           }
+         } catch (error) {
+           now = error.code;
+         }
+         const waiting = Array.from({ length: 20 }, (_, i) => send(i, { signal: controller.signal }).then(() => 0, () => 1));
+         controller.abort();
+         const late = await Promise.all(waiting);
+         console.log((await Promise.all(sending)).every((count) => count === 500), given, late.some((one) => one === 1), now);
+         console.log(late.filter((one) => one === 0).length, options.IP_MULTICAST_TTL.get(socket));
+         await new Promise((resolve) => setTimeout(resolve, 50));
+         await socket.sendToGroup(new Uint8Array(1));`,
+      );
+      const [all, rest] = output.split("\n");
+      assertEquals(all, `true true true ${full === "queue" ? "ENOBUFS" : "would block"}`);
+      const [later, hops] = rest!.split(" ").map(Number);
+      assertEquals(hops, 1);
+      assertEquals(await receiver.rest(), [`${150 + later!} 0`]);
     });
-  },
-);
+  });
+}
 
 test(
   "listenMulticast() binds link-local groups to their interface, others to the group, several to ::",
@@ -286,6 +440,53 @@ test("listenMulticast() falls back to :: for link-local groups on several interf
     assertStringIncludes((await listener.rest())[0]!, "hello fe80::");
   });
 });
+
+test(
+  "listenMulticast() on :: hears its group alone, and explains what it keeps out as no fault",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const data = (text) => new TextEncoder().encode(text);
+       for (const more of [{}, { ipv6Only: true }, { options: [options.SO_PRIORITY.to(4)] }]) {
+         const to = { group: "ff02::6:3", interface: ["left0", "spare0"] };
+         using socket = await multicast.listenMulticast({ ...to, port: 0, ...more });
+         const { port } = socket.addr;
+         // The last byte differs, or the first.
+         const others = [];
+         for (const group of ["ff02::6:4", "ff03::6:3"]) {
+           const other = await multicast.listenMulticast({ group, port, interface: "left0" });
+           await multicast.joinGroup(socket, { group, interface: "left0" });
+           others.push(other);
+         }
+         using sender = udp.bindUdp({ hostname: "::", multicast: { interface: "left0" } });
+         for (const hostname of ["::1", "fd77::1", "::ffff:127.0.0.1", "ff02::6:4", "ff03::6:3", "ff02::6:3"]) {
+           await sender.send(data(hostname), { hostname, port });
+         }
+         const [heard] = await socket.receive();
+         const one = (await Promise.all(others.map((other) => other.receive()))).map(([data]) => data);
+         console.log([heard, ...one].map((data) => new TextDecoder().decode(data)).join(" "), socket.tryReceive());
+         const findings = multicast.explainMulticast(socket, { group: to.group, port, interface: "left0" });
+         console.log(findings.filter(({ verdict }) => verdict === "fault").length);
+         console.log(findings.find(({ check }) => check === "drops").message);
+         for (const other of others) other.close();
+       }
+       // Who attaches a filter of their own has that one.
+       const filter = socket.assembleFilter("ret #-1");
+       using open = await multicast.listenMulticast({ group: "ff02::6:3", port: 0, interface: ["left0", "spare0"],
+         options: [options.SO_ATTACH_FILTER.to(filter)] });
+       using sender = udp.bindUdp({ hostname: "::" });
+       await sender.send(data("open"), { hostname: "::1", port: open.addr.port });
+       console.log(new TextDecoder().decode((await open.receive())[0]));`,
+      );
+      const words = ["ff02::6:3 ff02::6:4 ff03::6:3 null", "0"];
+      // The socket that is for IPv6 alone is not handed what goes to IPv4.
+      const dropped = (count: number) =>
+        `${count} datagrams were dropped, by the packet filter of the socket (SO_ATTACH_FILTER) or for want of room`;
+      assertEquals(output.split("\n"), [5, 4, 5].flatMap((count) => [...words, dropped(count)]).concat("open"));
+    });
+  },
+);
 
 test("listenMulticast() hears python3 over a cable and is heard by it, on IPv4 and IPv6", NAMESPACES, async () => {
   await withPair(async (left, right) => {
@@ -381,26 +582,59 @@ test("joinGroup() on a MulticastSocket adds a second group to it", KERNEL, async
 });
 
 test(
-  "listenMulticast() on IPv6 hears its group on all interfaces where it is joined, unless tied to one",
+  "listenMulticast() on IPv6 hears its group by its own interfaces alone, whoever has joined elsewhere",
   NAMESPACES,
   async () => {
     await withPair(async (left) => {
-      const output = await left.run(
-        `const to = { group: "ff05::6:17", interface: "left0" };
-       using socket = await multicast.listenMulticast({ ...to, port: 0 });
-       const { port } = socket.addr;
-       const index = multicast.networkInterfaces().find((one) => one.name === "left0").index;
-       using tied = await multicast.listenMulticast({ ...to, port, options: [options.SO_BINDTOIFINDEX.to(index)] });
-       using other = udp.bindUdp({ hostname: "::" });
-       await multicast.joinGroup(other, { group: to.group, interface: "spare0" });
-       for (const name of ["spare0", "left0"]) {
-         using sender = udp.bindUdp({ hostname: "::", multicast: { interface: name } });
-         await sender.send(new TextEncoder().encode(name), { hostname: to.group, port });
-       }
-       const heard = async (one) => new TextDecoder().decode((await one.receive())[0]);
-       console.log(await heard(socket), await heard(socket), await heard(tied));`,
-      );
-      assertEquals(output, "spare0 left0 left0");
+      for (const group of ["ff05::6:17", "ff02::6:17"]) {
+        const output = await left.run(
+          `const group = "${group}";
+         const listen = (where, more = {}) => multicast.listenMulticast({ group, port, interface: where, ...more });
+         let port = 0;
+         using one = await listen("left0");
+         port = one.addr.port;
+         using two = await listen("spare0");
+         using both = await listen(["left0", "spare0"]);
+         using all = await listen({ all: true });
+         using more = await listen(["left0", "spare1"]);
+         await using _again = await multicast.joinGroup(more, { group, interface: "spare0" });
+         using open = await listen(["left0", "spare1"], { options: [options.SO_ATTACH_FILTER.to(socket.assembleFilter("ret #-1"))] });
+         using chosen = await multicast.listenMulticast({ group, port });
+         using every = await listen("left0");
+         // A link-local group is bound to its interface by the kernel.
+         await using _every = group.startsWith("ff05") ? await multicast.joinGroup(every, { group, interface: "spare0" }) : undefined;
+         for (const name of ["spare0", "left0"]) {
+           using sender = udp.bindUdp({ hostname: "::", multicast: { interface: name } });
+           await sender.send(new TextEncoder().encode(name), { hostname: group, port });
+         }
+         // By spare0, by spare1 at its other end, and by left0; the others have heard theirs by then.
+         const heard = [];
+         const names = new Map(multicast.networkInterfaces().map(({ name, index }) => [index, name]));
+         for (let i = 0; i < 3; i++) {
+           const { data, interfaceIndex } = await all.receiveMessage();
+           heard.push(new TextDecoder().decode(data) + " by " + names.get(interfaceIndex));
+         }
+         console.log("all", heard.sort().join());
+         for (const [name, socket] of Object.entries({ one, two, both, more, open, every, chosen })) {
+           const heard = [];
+           for (let got; (got = socket.tryReceive()) !== null;) heard.push(new TextDecoder().decode(got[0]));
+           if (name !== "chosen") console.log(name, heard.sort().join());
+           else console.log(name, socket.membership.interfaces.length, heard.every((name) => socket.membership.interfaces[0].startsWith(name.slice(0, 4))));
+         }`,
+        );
+        const wide = group.startsWith("ff05");
+        assertEquals(output.split("\n"), [
+          "all left0 by left0,spare0 by spare0,spare0 by spare1",
+          "one left0",
+          "two spare0",
+          "both left0,spare0",
+          // By spare1, the other end of spare0, and by that, where it joined later.
+          "more left0,spare0,spare0",
+          "open left0,spare0,spare0",
+          `every left0${wide ? ",spare0" : ""}`,
+          "chosen 1 true",
+        ]);
+      }
     });
   },
 );
