@@ -61,7 +61,10 @@ export interface OutgoingDatagram {
   remoteAddr?: UdpDestination;
   /** Source address, one of ours. */
   localAddr?: { readonly hostname: string };
-  /** Index of the outgoing interface. */
+  /**
+   * Index of the outgoing interface. The kernel chooses the source: to a group by the loopback interface it takes an address
+   * of another interface, if there is one, unless `localAddr` says 127.0.0.1.
+   */
   interfaceIndex?: number;
   /** Hop limit, 1 to 255. */
   hopLimit?: number;
