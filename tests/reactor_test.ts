@@ -2,6 +2,7 @@
 // The calls that wait: socket/*_test.ts; longer runs: soak_test.ts, and here with SOCKETS_SOAK=1.
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { setLook, Socket } from "../socket/socket.ts";
+import { bindUdp, DatagramBatch } from "../udp/mod.ts";
 import {
   both,
   bytes,
@@ -244,6 +245,49 @@ test("a flooded socket does not starve a timer", FFI, async () => {
   console.log(`${received} datagrams, timer at most ${latest.toFixed(1)} ms late`);
   assert(latest < 100, `${latest} ms late`);
 });
+
+for (const gro of [false, true]) {
+  const how = gro ? "gives trains one by one" : "is read one by one";
+  test(`a flood of trains that ${how} starves neither Deno's own sockets nor a timer`, FFI, async () => {
+    const MOST = 1_000_000;
+    using receiver = bindUdp({ hostname: "127.0.0.1", receiveBufferSize: 4_000_000, gro });
+    using sender = bindUdp({ hostname: "127.0.0.1" });
+    const train = new DatagramBatch();
+    for (let i = 0; i < 128; i++) train.add(new Uint8Array(64), { remoteAddr: receiver.addr });
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const [client, server] = await Promise.all([Deno.connect({ hostname: "127.0.0.1", port }), listener.accept()]);
+    using _client = client, _server = server;
+    const echo = server.readable.pipeTo(server.writable);
+    let [received, trips, ticks] = [0, 0, 0];
+    const timer = setInterval(() => ticks++, 10);
+    // One round trip after another in as little as a turn gives; where only one turn in 61 looks at the runtime's sockets,
+    // there are a dozen of them by the end.
+    const isServed = () => trips >= 50 && ticks >= 20;
+    const talk = (async () => {
+      const buffer = new Uint8Array(8);
+      while (received < MOST && !isServed()) {
+        await client.write(buffer);
+        for (let got = 0; got < 8;) got += (await client.read(buffer))!;
+        trips++;
+      }
+    })();
+    // It is fed by the loop itself, before it runs dry: a receive that has to wait would give all others their turn.
+    sender.trySendBatch(train);
+    while (received < MOST && !isServed()) {
+      if (received % 128 === 0) sender.trySendBatch(train);
+      await receiver.receive();
+      received++;
+    }
+    clearInterval(timer);
+    await talk;
+    await client.closeWrite();
+    await echo;
+    console.log(`${received} datagrams, ${trips} round trips of Deno's TCP, ${ticks} ticks of 10 ms`);
+    assert(trips >= 50, `${trips} round trips`);
+    assert(ticks >= 20, `${ticks} ticks`);
+  });
+}
 
 test(
   "an isolate whose waits are short looks for events itself, beside others that wait, and others have their turn",
