@@ -295,6 +295,44 @@ for (const gro of [false, true]) {
   });
 }
 
+test("calls that take as long as many, as those of batches do, let others run as soon", FFI, async (t) => {
+  using receiver = bindUdp({ hostname: "127.0.0.1", receiveBufferSize: 4_000_000 });
+  using sender = bindUdp({ hostname: "127.0.0.1" });
+  const out = new DatagramBatch();
+  for (let i = 0; i < 1024; i++) out.add(new Uint8Array(64), { remoteAddr: receiver.addr });
+  const batch = new DatagramBatch({ maxDatagramSize: 512 });
+  /** The most calls without a turn for others, of 500. */
+  async function mostInARow(call: () => Promise<unknown>): Promise<number> {
+    let [inARow, most, over] = [0, 0, false];
+    const others = () => {
+      inARow = 0;
+      if (!over) setImmediate(others);
+    };
+    setImmediate(others);
+    for (let i = 0; i < 500; i++) {
+      await call();
+      most = Math.max(most, ++inARow);
+    }
+    over = true;
+    return most;
+  }
+  // One after a millisecond: no machine moves 32,000 datagrams meanwhile.
+  await t.step("receiveBatch()", async () => {
+    const most = await mostInARow(async () => {
+      sender.trySendBatch(out);
+      await receiver.receiveBatch(batch);
+    });
+    assert(most < 32, `${most}`);
+  });
+  await t.step("sendBatch()", async () => {
+    const most = await mostInARow(async () => {
+      await sender.sendBatch(out);
+      receiver.tryReceiveBatch(batch);
+    });
+    assert(most < 32, `${most}`);
+  });
+});
+
 test(
   "an isolate whose waits are short looks for events itself, beside others that wait, and others have their turn",
   FFI,

@@ -455,13 +455,13 @@ export class NativeEngine implements Engine, Receiver, Sender {
       for (let since = 0;;) {
         if (this.#lastWait <= SHORT) {
           const count = this.#spinFor(() => this.#batch(batch) || null);
-          if (count !== null) return await afterTurn(count);
+          if (count !== null) return await afterTurn(count, count);
         }
         const began = now();
         since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
         this.#lastWait = now() - began;
         const count = this.#batch(batch);
-        if (count > 0) return await afterTurn(count);
+        if (count > 0) return await afterTurn(count, count);
       }
     } finally {
       access.give(batch);
@@ -703,7 +703,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
         this.#push(batch, progress);
         if (progress.at > before) since = 0;
       }
-      return await afterTurn(progress.at - progress.start);
+      return await afterTurn(progress.at - progress.start, Math.max(1, progress.at - progress.start));
     } catch (error) {
       throw withSent(error, progress);
     } finally {
@@ -937,7 +937,7 @@ function withSent(error: unknown, progress: Progress | null): unknown {
 
 /** What a call with a batch has got without waiting; the batch is given back when the call is over. */
 function gaveBack(batch: DatagramBatch, count: number): Promise<number> {
-  const others = turn();
+  const others = turn(Math.max(1, count));
   if (others === null) {
     access.give(batch);
     return Promise.resolve(count);
@@ -948,9 +948,9 @@ function gaveBack(batch: DatagramBatch, count: number): Promise<number> {
   });
 }
 
-/** What a call has got without waiting, once others had their turn. */
-function afterTurn<T>(got: T): Promise<T> {
-  const others = turn();
+/** What a call has got without waiting, once others had their turn; `weight` is as how many calls it counts. */
+function afterTurn<T>(got: T, weight = 1): Promise<T> {
+  const others = turn(weight);
   return others === null ? Promise.resolve(got) : others.then(() => got);
 }
 
