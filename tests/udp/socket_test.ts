@@ -531,6 +531,25 @@ print(data.decode(), sender[1])
   await peer.rest();
 });
 
+both("UdpSocket talks to socat, both ways, and is answered", { run: ["socat"] }, async () => {
+  using socket = bind();
+  await using sends = start("socat", ["-u", "-", `UDP4-SENDTO:${LOCAL}:${socket.addr.port}`], "from socat");
+  assertEquals(text((await socket.receive())[0]), "from socat");
+  await sends.rest();
+  // It answers with what it is sent.
+  const other = bind();
+  const { port } = other.addr;
+  other.close();
+  await using _echo = start("socat", [`UDP4-RECVFROM:${port},bind=${LOCAL}`, "EXEC:cat"]);
+  const timer = setInterval(() => socket.send(bytes("from us"), { hostname: LOCAL, port }), 50);
+  try {
+    const [answer, from] = await socket.receive(undefined, { signal: AbortSignal.timeout(10_000) });
+    assertEquals([text(answer), from.hostname, from.port], ["from us", LOCAL, port]);
+  } finally {
+    clearInterval(timer);
+  }
+});
+
 test("UdpSocket can be given to any option", { ffi: true, linux: true }, () => {
   using socket = bind();
   assertEquals(IP_MULTICAST_ALL.set(socket, false), false);
