@@ -121,6 +121,17 @@ function isReport(errno: number): boolean {
   return (reports ??= new Set(REPORTS.map(errnoNumber))).has(errno);
 }
 
+/** Whether a receive failed with a report: one that a datagram was larger than the path takes is no fault of what it receives. */
+function isReceivedReport(errno: number): boolean {
+  return isReport(errno) || errno === errnoNumber("EMSGSIZE");
+}
+
+/** How often a send is made that fails so, as it may be by a report of an earlier datagram; what it has to a peer is told. */
+function attempts(errno: number, to: Bytes | null): number {
+  if (errno === errnoNumber("EMSGSIZE")) return 2;
+  return to !== null && isReport(errno) ? REPEATS : 1;
+}
+
 /** A socket of our own. */
 export class NativeEngine implements Engine, Receiver, Sender {
   readonly socket: Socket<Family>;
@@ -259,9 +270,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (failedWith("EINTR")) return false;
     const errno = lastErrno();
     // Without a peer nobody knows to which destination a report belongs: the error queue tells, and this goes on.
-    if (isReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
+    if (isReceivedReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
     throw systemErrorOf(errno, syscall, `Cannot receive on ${this.#name()}`, {
       ECONNREFUSED: "an earlier datagram was refused: nothing receives there",
+      EMSGSIZE: "an earlier datagram was larger than the path takes",
     });
   }
 
@@ -497,7 +509,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       if (failedWith("EINTR")) continue;
       const errno = lastErrno();
       // Of an earlier datagram, to somebody else perhaps: this one is none the worse for it.
-      if (to !== null && isReport(errno) && ++repeats < REPEATS) continue;
+      if (++repeats < attempts(errno, to)) continue;
       throw this.#sendError(errno, to === null ? "send" : "sendto", data.byteLength, to);
     }
   }
@@ -633,7 +645,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       if (failedWith("EAGAIN")) return null;
       if (failedWith("EINTR")) continue;
       const errno = lastErrno();
-      if (to !== null && isReport(errno) && ++repeats < REPEATS) continue;
+      if (++repeats < attempts(errno, to)) continue;
       throw this.#sendError(errno, "sendmsg", views.reduce((sum, { byteLength }) => sum + byteLength, 0), to);
     }
   }
@@ -870,7 +882,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   reported(error: unknown): boolean {
     const { errno } = error as { errno?: unknown };
-    return typeof errno === "number" && isReport(errno);
+    return typeof errno === "number" && isReceivedReport(errno);
   }
 
   ref(): void {
