@@ -246,6 +246,29 @@ both("UdpSocket.sendBatch() refuses wrong parts and batches, and tells how far i
   assertEquals((error as unknown as { sent: number }).sent, batch.sent);
 });
 
+both(
+  "UdpSocket.sendBatch() ends at what is too large, naming size and limit, and receiveBatch() cuts what is",
+  {},
+  async () => {
+    using socket = bind();
+    const remoteAddr = socket.addr;
+    const batch = new DatagramBatch();
+    const lengths = [3, 0, 65_508, 4];
+    for (const [i, length] of lengths.entries()) batch.add(numbered(i, length), { remoteAddr });
+    const error = await assertRejects(() => socket.sendBatch(batch)) as SystemError & { sent: number };
+    assertEquals([error.code, error.sent, batch.sent], ["EMSGSIZE", 2, 2]);
+    assert(error.message.includes("has 65508 bytes, it must have at most 65507"), error.message);
+    assertEquals([await socket.sendBatch(batch, { start: 3 }), batch.sent], [1, 1]);
+    const small = new DatagramBatch({ byteLength: 400, maxDatagramSize: 2 });
+    const seen: [number, boolean, number][] = [];
+    while (seen.length < 3) {
+      await socket.receiveBatch(small);
+      for (const { data, truncated, byteLength } of small) seen.push([data.byteLength, truncated, byteLength]);
+    }
+    assertEquals(seen, [[2, true, 3], [0, false, 0], [2, true, 4]]);
+  },
+);
+
 // ---- What the kernel does with them ----
 
 test("tryReceiveBatch() gives null when there is nothing, else all that are there and fit", NATIVE, async () => {
