@@ -91,7 +91,7 @@ const PRELUDE = `
         return unheard ? fail(ENOPROTOOPT) : getsockopt(fd, level, name, value, length);
       },
       sendmsg(fd, header, flags) {
-        const errno = answer(fd, viewOf(header), false);
+        const errno = answer(fd, viewOf(header), kernel.lacks?.includes("sendmmsg"));
         return errno === 0 ? sendmsg(fd, header, flags) : fail(errno);
       },
       sendmmsg(fd, headers, count, flags) {
