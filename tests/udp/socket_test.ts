@@ -540,7 +540,7 @@ both("UdpSocket talks to socat, both ways, and is answered", { run: ["socat"] },
   const other = bind();
   const { port } = other.addr;
   other.close();
-  await using _echo = start("socat", [`UDP4-RECVFROM:${port},bind=${LOCAL}`, "EXEC:cat"]);
+  await using echo = start("socat", [`UDP4-RECVFROM:${port},bind=${LOCAL}`, "EXEC:cat"]);
   const timer = setInterval(() => socket.send(bytes("from us"), { hostname: LOCAL, port }), 50);
   try {
     const [answer, from] = await socket.receive(undefined, { signal: AbortSignal.timeout(10_000) });
@@ -548,6 +548,7 @@ both("UdpSocket talks to socat, both ways, and is answered", { run: ["socat"] },
   } finally {
     clearInterval(timer);
   }
+  await echo.rest();
 });
 
 test("UdpSocket can be given to any option", { ffi: true, linux: true }, () => {
