@@ -1,5 +1,6 @@
 // The calls into the C library that sockets of our own need, errno saved by each before anything else can run.
 // Options, names and interfaces go through libc.ts; the calls that wait are handed out by ffi.ts; symbols stand in libc_*.ts.
+import { failedWith } from "./errno.ts";
 import { openLibc } from "./ffi.ts";
 import { LAYOUT } from "./layout.ts";
 import { errnoAddress, saved } from "./libc.ts";
@@ -63,6 +64,7 @@ export interface LibcIo {
 
 /** The size of struct mmsghdr, a power of two, as the bits to shift by: a division would go by way of a float. */
 const MMSGHDR = Math.log2(LAYOUT.mmsghdr.linux.size);
+const MMSGHDR_LENGTH = LAYOUT.mmsghdr.linux.fields.msg_len[0];
 
 let loaded: LibcIo | undefined;
 
@@ -144,12 +146,18 @@ function load(wanted: string): LibcIo {
     },
     sendmmsg(fd, headers, flags) {
       const result = sendmmsg(fd, headers, headers.byteLength >>> MMSGHDR, flags);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) {
+        peek(saved, where, 4);
+        if (failedWith("ENOSYS")) return oneByOne(headers, (header) => this.sendmsg(fd, header, flags));
+      }
       return result;
     },
     recvmmsg(fd, headers, flags) {
       const result = recvmmsg(fd, headers, headers.byteLength >>> MMSGHDR, flags, null);
-      if (result < 0) peek(saved, where, 4);
+      if (result < 0) {
+        peek(saved, where, 4);
+        if (failedWith("ENOSYS")) return oneByOne(headers, (header) => this.recvmsg(fd, header, flags));
+      }
       return result;
     },
     shutdown(fd, how) {
@@ -226,4 +234,20 @@ function load(wanted: string): LibcIo {
       return c.gai_strerror(error);
     },
   };
+}
+
+/**
+ * Many messages where the kernel, or what fences the program in, has no call for them. As in that call, what fails behind
+ * the first one ends it and is not told: who goes on from there meets it again, unless it was a report of the network.
+ */
+function oneByOne(headers: Bytes, call: (header: Bytes) => number): number {
+  const fields = new DataView(headers.buffer);
+  const count = headers.byteLength >>> MMSGHDR;
+  for (let i = 0; i < count; i++) {
+    const header = headers.subarray(i << MMSGHDR, i + 1 << MMSGHDR);
+    const result = call(header);
+    if (result < 0) return i === 0 ? result : i;
+    fields.setUint32(header.byteOffset + MMSGHDR_LENGTH, result, true);
+  }
+  return count;
 }

@@ -466,10 +466,14 @@ function restoreCredit(): void {
   lastTurn = lastDeep = now();
 }
 
-/** To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. */
-export function turn(): Promise<void> | null {
+/**
+ * To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. `weight` is as how
+ * many calls it counts.
+ */
+export function turn(weight = 1): Promise<void> | null {
   completions++;
-  if (--credit > 0) return null;
+  credit -= weight;
+  if (credit > 0) return null;
   credit = CREDIT;
   const time = now();
   if (time - lastDeep >= DEEP_EVERY) {

@@ -2,6 +2,7 @@
 // The calls that wait: socket/*_test.ts; longer runs: soak_test.ts, and here with SOCKETS_SOAK=1.
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { setLook, Socket } from "../socket/socket.ts";
+import { bindUdp, DatagramBatch, type UdpSocket } from "../udp/mod.ts";
 import {
   both,
   bytes,
@@ -243,6 +244,93 @@ test("a flooded socket does not starve a timer", FFI, async () => {
   await flood;
   console.log(`${received} datagrams, timer at most ${latest.toFixed(1)} ms late`);
   assert(latest < 100, `${latest} ms late`);
+});
+
+/**
+ * Reads a flood of trains by `read`, which gives how many datagrams it took, until Deno's own TCP has made so many round
+ * trips and a timer of 10 ms has ticked 20 times, or so many datagrams have gone by.
+ */
+async function assertServed(most: number, enough: number, gro: boolean, read: (from: UdpSocket) => Promise<number>) {
+  using receiver = bindUdp({ hostname: "127.0.0.1", receiveBufferSize: 4_000_000, gro });
+  using sender = bindUdp({ hostname: "127.0.0.1" });
+  const trains = new DatagramBatch();
+  for (let i = 0; i < 1024; i++) trains.add(new Uint8Array(64), { remoteAddr: receiver.addr });
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const [client, server] = await Promise.all([Deno.connect({ hostname: "127.0.0.1", port }), listener.accept()]);
+  using _client = client, _server = server;
+  const echo = server.readable.pipeTo(server.writable);
+  let [received, trips, ticks] = [0, 0, 0];
+  const timer = setInterval(() => ticks++, 10);
+  const isOver = () => received >= most || trips >= enough && ticks >= 20;
+  const talk = (async () => {
+    const buffer = new Uint8Array(8);
+    while (!isOver()) {
+      await client.write(buffer);
+      for (let got = 0; got < 8;) got += (await client.read(buffer))!;
+      trips++;
+    }
+  })();
+  // It is fed by the loop itself, before it runs dry: a receive that has to wait would give all others their turn.
+  for (let fed = 0; !isOver(); received += await read(receiver)) {
+    if (received === fed) fed += sender.trySendBatch(trains)!;
+  }
+  clearInterval(timer);
+  await talk;
+  await client.closeWrite();
+  await echo;
+  console.log(`${received} datagrams, ${trips} round trips of Deno's TCP, ${ticks} ticks of 10 ms`);
+  assert(trips >= enough, `${trips} round trips`);
+  assert(ticks >= 20, `${ticks} ticks`);
+}
+
+for (const gro of [false, true]) {
+  const how = gro ? "gives trains one by one" : "is read one by one";
+  // Where only one turn in 61 looks at the runtime's sockets, there are a dozen round trips by then.
+  test(`a flood that ${how} starves neither Deno's own sockets nor a timer`, FFI, async () => {
+    await assertServed(1_000_000, 50, gro, async (socket) => {
+      await socket.receive();
+      return 1;
+    });
+  });
+}
+
+test("calls that take as long as many, as those of batches do, let others run as soon", FFI, async (t) => {
+  using receiver = bindUdp({ hostname: "127.0.0.1", receiveBufferSize: 4_000_000 });
+  using sender = bindUdp({ hostname: "127.0.0.1" });
+  const out = new DatagramBatch();
+  for (let i = 0; i < 1024; i++) out.add(new Uint8Array(64), { remoteAddr: receiver.addr });
+  const batch = new DatagramBatch({ maxDatagramSize: 512 });
+  /** The most calls without a turn for others, of 500. */
+  async function mostInARow(call: () => Promise<unknown>): Promise<number> {
+    let [inARow, most, over] = [0, 0, false];
+    const others = () => {
+      inARow = 0;
+      if (!over) setImmediate(others);
+    };
+    setImmediate(others);
+    for (let i = 0; i < 500; i++) {
+      await call();
+      most = Math.max(most, ++inARow);
+    }
+    over = true;
+    return most;
+  }
+  // One after a millisecond: no machine moves 32,000 datagrams meanwhile.
+  await t.step("receiveBatch()", async () => {
+    const most = await mostInARow(async () => {
+      sender.trySendBatch(out);
+      await receiver.receiveBatch(batch);
+    });
+    assert(most < 32, `${most}`);
+  });
+  await t.step("sendBatch()", async () => {
+    const most = await mostInARow(async () => {
+      await sender.sendBatch(out);
+      receiver.tryReceiveBatch(batch);
+    });
+    assert(most < 32, `${most}`);
+  });
 });
 
 test(

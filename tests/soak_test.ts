@@ -47,6 +47,15 @@ test(
   },
 );
 
+test("the heap is flat over millions of datagrams in batches", PROGRAM, async () => {
+  const result = await soak("udp_batches", SOAK ? 10_000_000 : 1_000_000);
+  console.log(result);
+  for (const { grown, sum } of JSON.parse(result)) {
+    // A byte that stays of each would be twice as much, at a tenth of their number too.
+    assert(grown < 256 * 1024 && sum > 0, result);
+  }
+});
+
 test("errno is right in programs that have just started on a loaded machine", PROGRAM, async () => {
   const starts = SOAK ? 1000 : 40;
   let started = 0;

@@ -6,7 +6,7 @@ import { DATAGRAM_MAX, ENTRY, MessageArena, MESSAGES_MAX } from "../internal/mms
 import { failed } from "../internal/errno.ts";
 import type { LibcIo } from "../internal/libc_io.ts";
 import { addressIn, encodedDestination } from "./address.ts";
-import { controlOf, type ControlSender, type RunSettings, sameSettings, settingsOf } from "./control.ts";
+import { controlOf, type ControlSender, type RunSettings, sameSettings, settingsOf, wordOf } from "./control.ts";
 import { isDetached } from "./engine.ts";
 import { bitOf, bitsOf, FieldReader } from "./metadata.ts";
 import type { TrainLimits } from "./segments.ts";
@@ -82,6 +82,8 @@ export interface BatchAccess {
   destination(batch: DatagramBatch, run: number): Bytes | null;
   /** The destination of a datagram; null for the peer. */
   to(batch: DatagramBatch, i: number): UdpAddress | null;
+  /** What is said of it besides that, the first word; undefined when nothing is. */
+  word(batch: DatagramBatch, i: number): string | undefined;
 }
 
 export let access: BatchAccess;
@@ -184,6 +186,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
       },
       destination: (batch, run) => batch.#address(run),
       to: (batch, i) => batch.#received ? batch.remoteAddr(i) : batch.#settings[batch.run(i)]!.remoteAddr,
+      word: (batch, i) => batch.#received ? undefined : wordOf(batch.#settings[batch.run(i)]!),
     };
   }
 

@@ -184,8 +184,10 @@ export async function connectUdp<const F extends DatagramField = never>(
   const literal = parseIp(hostname);
   const plan = planOf(options, own ?? (literal === null ? "::" : hostname), doing);
   plan.signal?.throwIfAborted();
-  if (!goesNative(plan)) {
-    libc(doing);
+  // Nothing of Deno's has a peer: whoever can be asked for FFI is asked now.
+  if (!goesNative(plan)) libc(doing);
+  if (!ffiGranted()) throw notCapable(doing);
+  if (OS !== "linux") {
     throw new Deno.errors.NotSupported(
       `${doing}: sockets with a peer are there on Linux alone so far, this is ${OS_NAME}`,
     );

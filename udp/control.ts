@@ -59,6 +59,12 @@ export function settingsOf(settings: Settings, doing: string): RunSettings {
 }
 const LITERAL = "a literal address";
 
+/** What is said besides where to: the first such word, as people write it. */
+export function wordOf(settings: RunSettings): keyof Settings | undefined {
+  if (settings.source !== undefined) return "localAddr";
+  return (["interfaceIndex", "hopLimit", "dscp", "ecn"] as const).find((name) => settings[name] !== undefined);
+}
+
 /** A socket that is to send. */
 export interface ControlSender {
   readonly family: "inet" | "inet6";

@@ -121,6 +121,17 @@ function isReport(errno: number): boolean {
   return (reports ??= new Set(REPORTS.map(errnoNumber))).has(errno);
 }
 
+/** Whether a receive failed with a report: one that a datagram was larger than the path takes is no fault of what it receives. */
+function isReceivedReport(errno: number): boolean {
+  return isReport(errno) || errno === errnoNumber("EMSGSIZE");
+}
+
+/** How often a send is made that fails so, as it may be by a report of an earlier datagram; what it has to a peer is told. */
+function attempts(errno: number, to: Bytes | null): number {
+  if (errno === errnoNumber("EMSGSIZE")) return 2;
+  return to !== null && isReport(errno) ? REPEATS : 1;
+}
+
 /** A socket of our own. */
 export class NativeEngine implements Engine, Receiver, Sender {
   readonly socket: Socket<Family>;
@@ -259,9 +270,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (failedWith("EINTR")) return false;
     const errno = lastErrno();
     // Without a peer nobody knows to which destination a report belongs: the error queue tells, and this goes on.
-    if (isReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
+    if (isReceivedReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
     throw systemErrorOf(errno, syscall, `Cannot receive on ${this.#name()}`, {
       ECONNREFUSED: "an earlier datagram was refused: nothing receives there",
+      EMSGSIZE: "an earlier datagram was larger than the path takes",
     });
   }
 
@@ -455,13 +467,13 @@ export class NativeEngine implements Engine, Receiver, Sender {
       for (let since = 0;;) {
         if (this.#lastWait <= SHORT) {
           const count = this.#spinFor(() => this.#batch(batch) || null);
-          if (count !== null) return await afterTurn(count);
+          if (count !== null) return await afterTurn(count, count);
         }
         const began = now();
         since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
         this.#lastWait = now() - began;
         const count = this.#batch(batch);
-        if (count > 0) return await afterTurn(count);
+        if (count > 0) return await afterTurn(count, count);
       }
     } finally {
       access.give(batch);
@@ -497,7 +509,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       if (failedWith("EINTR")) continue;
       const errno = lastErrno();
       // Of an earlier datagram, to somebody else perhaps: this one is none the worse for it.
-      if (to !== null && isReport(errno) && ++repeats < REPEATS) continue;
+      if (++repeats < attempts(errno, to)) continue;
       throw this.#sendError(errno, to === null ? "send" : "sendto", data.byteLength, to);
     }
   }
@@ -633,7 +645,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       if (failedWith("EAGAIN")) return null;
       if (failedWith("EINTR")) continue;
       const errno = lastErrno();
-      if (to !== null && isReport(errno) && ++repeats < REPEATS) continue;
+      if (++repeats < attempts(errno, to)) continue;
       throw this.#sendError(errno, "sendmsg", views.reduce((sum, { byteLength }) => sum + byteLength, 0), to);
     }
   }
@@ -703,7 +715,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
         this.#push(batch, progress);
         if (progress.at > before) since = 0;
       }
-      return await afterTurn(progress.at - progress.start);
+      return await afterTurn(progress.at - progress.start, Math.max(1, progress.at - progress.start));
     } catch (error) {
       throw withSent(error, progress);
     } finally {
@@ -870,7 +882,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   reported(error: unknown): boolean {
     const { errno } = error as { errno?: unknown };
-    return typeof errno === "number" && isReport(errno);
+    return typeof errno === "number" && isReceivedReport(errno);
   }
 
   ref(): void {
@@ -937,7 +949,7 @@ function withSent(error: unknown, progress: Progress | null): unknown {
 
 /** What a call with a batch has got without waiting; the batch is given back when the call is over. */
 function gaveBack(batch: DatagramBatch, count: number): Promise<number> {
-  const others = turn();
+  const others = turn(Math.max(1, count));
   if (others === null) {
     access.give(batch);
     return Promise.resolve(count);
@@ -948,9 +960,9 @@ function gaveBack(batch: DatagramBatch, count: number): Promise<number> {
   });
 }
 
-/** What a call has got without waiting, once others had their turn. */
-function afterTurn<T>(got: T): Promise<T> {
-  const others = turn();
+/** What a call has got without waiting, once others had their turn; `weight` is as how many calls it counts. */
+function afterTurn<T>(got: T, weight = 1): Promise<T> {
+  const others = turn(weight);
   return others === null ? Promise.resolve(got) : others.then(() => got);
 }
 

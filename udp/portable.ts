@@ -242,6 +242,8 @@ export class PortableEngine implements Engine {
       const { start, end } = partOf(options, one.length, doing);
       access.sent(one, 0);
       for (; start + sent < end; access.sent(one, ++sent)) {
+        const word = access.word(one, start + sent);
+        if (word !== undefined) throw lacking("sendBatch", word);
         const to = access.to(one, start + sent) ?? undefined;
         await this.send(one.data(start + sent), to, options?.signal && { signal: options.signal });
       }

@@ -6,6 +6,7 @@ import { DATAGRAM_MAX, type Trains } from "../internal/mmsg.ts";
 import { sendMessage } from "../internal/msghdr.ts";
 import { encodeAddress } from "../internal/sockaddr.ts";
 import { encodeControl } from "../internal/cmsg.ts";
+import { UDP_SEGMENT } from "../options/mod.ts";
 import { Socket } from "../socket/socket.ts";
 
 /** UDP_MAX_SEGMENTS of Linux since 6.9, and before. */
@@ -69,6 +70,8 @@ function mostSegments(): number {
 
 function ask(): number {
   using socket = Socket.open("inet", "dgram");
+  // A kernel that never heard of segments takes no notice of their size, and would send a train as one datagram.
+  if (!hasSegments(socket)) return 1;
   const io = libcIo(DOING);
   if (failed(io.bind(socket.fd, encodeAddress("inet", { hostname: "127.0.0.1" }, DOING, "linux")))) return NEW;
   const control = encodeControl([{ name: "UDP_SEGMENT", value: 1 }], "inet", DOING, socket, "linux");
@@ -76,4 +79,14 @@ function ask(): number {
   if (!failed(sendMessage(io, socket.fd, [new Uint8Array(OLD + 1)], to, control, 0))) return NEW;
   if (failedWith("ENETUNREACH") || failedWith("EAGAIN") || failedWith("ENOBUFS")) return NEW;
   return failed(sendMessage(io, socket.fd, [new Uint8Array(2)], to, control, 0)) ? 1 : OLD;
+}
+
+function hasSegments(socket: Socket<"inet">): boolean {
+  try {
+    UDP_SEGMENT.get(socket);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotSupported) return false;
+    throw error;
+  }
 }

@@ -255,6 +255,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * @param remoteAddr Where to; left out when the socket is connected.
    * @returns The number of bytes sent; null when there is no room in the send buffer.
    * @throws {SystemError} As of `send()`; also "ENOBUFS", when the queue of the interface is full, which `send()` waits out.
+   * Linux says so where `IP_RECVERR` (`IPV6_RECVERR`) is on; elsewhere it drops the datagram, and the call succeeds.
    */
   trySend(data: Uint8Array, remoteAddr?: UdpDestination): number | null {
     return this.#engine.trySend(data, remoteAddr);

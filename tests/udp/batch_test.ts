@@ -1,7 +1,7 @@
 // DatagramBatch and the calls that fill and send it: what comes, what goes, in which order, whatever the kernel refuses.
 // Single datagrams: socket_test.ts, native_test.ts. The arenas beneath: tests/mmsg_test.ts. Over a cable: tests/lab/udp_wire_test.ts.
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { IP_MTU_DISCOVER, SO_NO_CHECK, type SystemError, UDP_SEGMENT } from "../../options/mod.ts";
+import { IP_MTU_DISCOVER, IP_RECVERR, SO_NO_CHECK, type SystemError, UDP_SEGMENT } from "../../options/mod.ts";
 import { Socket } from "../../socket/mod.ts";
 import {
   bindUdp,
@@ -12,6 +12,7 @@ import {
   type UdpSocket,
 } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
+import { until } from "../time.ts";
 import { both } from "./engines.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
@@ -198,6 +199,25 @@ both("a batch takes one call at a time, and is free again after an abort", {}, a
   assertEquals([await socket.receiveBatch(batch), text(batch.data(0))], [1, "next"]);
 });
 
+both("a batch that one socket waits with is refused to another", {}, async () => {
+  using one = bind();
+  using two = bind();
+  const batch = new DatagramBatch();
+  const pending = one.receiveBatch(batch);
+  for (const other of [one, two]) {
+    await assertRejects(() => other.receiveBatch(batch), Deno.errors.Busy, "another call uses the batch");
+    await assertRejects(() => other.sendBatch(batch), Deno.errors.Busy, "another call uses the batch");
+    if (other.capabilities.engine === "portable") continue;
+    assertThrows(() => other.tryReceiveBatch(batch), Deno.errors.Busy);
+    assertThrows(() => other.trySendBatch(batch), Deno.errors.Busy);
+  }
+  await two.send(bytes("ping"), one.addr);
+  assertEquals([await pending, text(batch.data(0))], [1, "ping"]);
+  // Received by the one, sent on by the other: back to itself.
+  assertEquals(await two.sendBatch(batch), 1);
+  assertEquals((await two.receive())[1], two.addr);
+});
+
 both("closing the socket ends receiveBatch() and frees the batch", {}, async () => {
   const socket = bind();
   const batch = new DatagramBatch();
@@ -225,6 +245,29 @@ both("UdpSocket.sendBatch() refuses wrong parts and batches, and tells how far i
   const error = await assertRejects(() => socket.sendBatch(batch), TypeError, "remoteAddr");
   assertEquals((error as unknown as { sent: number }).sent, batch.sent);
 });
+
+both(
+  "UdpSocket.sendBatch() ends at what is too large, naming size and limit, and receiveBatch() cuts what is",
+  {},
+  async () => {
+    using socket = bind();
+    const remoteAddr = socket.addr;
+    const batch = new DatagramBatch();
+    const lengths = [3, 0, 65_508, 4];
+    for (const [i, length] of lengths.entries()) batch.add(numbered(i, length), { remoteAddr });
+    const error = await assertRejects(() => socket.sendBatch(batch)) as SystemError & { sent: number };
+    assertEquals([error.code, error.sent, batch.sent], ["EMSGSIZE", 2, 2]);
+    assert(error.message.includes("has 65508 bytes, it must have at most 65507"), error.message);
+    assertEquals([await socket.sendBatch(batch, { start: 3 }), batch.sent], [1, 1]);
+    const small = new DatagramBatch({ byteLength: 400, maxDatagramSize: 2 });
+    const seen: [number, boolean, number][] = [];
+    while (seen.length < 3) {
+      await socket.receiveBatch(small);
+      for (const { data, truncated, byteLength } of small) seen.push([data.byteLength, truncated, byteLength]);
+    }
+    assertEquals(seen, [[2, true, 3], [0, false, 0], [2, true, 4]]);
+  },
+);
 
 // ---- What the kernel does with them ----
 
@@ -453,6 +496,13 @@ test("a path that refuses trains gets single datagrams, nothing lost or twice, a
   await assertArrive(sender, [5, ...Array(200).fill(64), 3, 3]);
   assertEquals(sender.capabilities.maxSegments, 1);
   await assertArrive(sender, Array(100).fill(20));
+  // One that took trains until now.
+  using turned = bind();
+  await assertArrive(turned, Array(100).fill(20));
+  assert(turned.capabilities.maxSegments >= 64);
+  SO_NO_CHECK.set(turned, true);
+  await assertArrive(turned, [5, ...Array(200).fill(64), 3, 3]);
+  assertEquals(turned.capabilities.maxSegments, 1);
   // What is refused of each datagram is no fault of trains.
   using other = bind();
   const batch = new DatagramBatch();
@@ -463,10 +513,10 @@ test("a path that refuses trains gets single datagrams, nothing lost or twice, a
   assert(other.capabilities.maxSegments >= 64);
 });
 
-test("a size by hand for all sends does not cut what a batch sends", NATIVE, async () => {
+test("a size by hand for all sends does not cut the datagrams of a train", NATIVE, async () => {
   using sender = bind();
-  UDP_SEGMENT.set(sender, 0);
-  await assertArrive(sender, Array(70).fill(50));
+  UDP_SEGMENT.set(sender, 30);
+  await assertArrive(sender, [...Array(70).fill(50), 20]);
 });
 
 test(
@@ -507,6 +557,72 @@ test("refusals do not end a batch in its midst: nothing is skipped", { ...NATIVE
     () => sender.sendBatch([{ data: bytes("x"), remoteAddr: to }]).then(() => sender.send(bytes("x"), to)),
     TypeError,
   );
+});
+
+test(
+  "refusals in the midst of a batch are told by the error queue, each of its own destination, and to no other",
+  NATIVE,
+  async () => {
+    using sender = bind({ options: [IP_RECVERR.to(true)] });
+    const receivers = [bind({ receiveBufferSize: ROOM }), bind({ receiveBufferSize: ROOM })];
+    const gone = [bind(), bind()];
+    const to = [receivers[0]!, gone[0]!, receivers[1]!, gone[1]!].map(({ addr }) => addr);
+    for (const one of gone) one.close();
+    const batch = new DatagramBatch();
+    for (let i = 0; i < 64; i++) batch.add(numbered(i, 10), { remoteAddr: to[i % 4]! });
+    // Reports of what went before are there when the next goes out.
+    assertEquals([await sender.sendBatch(batch), batch.sent], [64, 64]);
+    assertEquals(sender.trySendBatch(batch, { start: 32 }), 32);
+    for (const [which, receiver] of receivers.entries()) {
+      const numbers = (await receiveAll(receiver, 24)).map(([i]) => i);
+      const once = Array.from({ length: 64 }, (_, i) => i).filter((i) => i % 4 === 2 * which);
+      assertEquals(numbers, [...once, ...once.filter((i) => i >= 32)]);
+      receiver.close();
+    }
+    const told: number[] = [];
+    for (;;) {
+      const report = sender.socket.tryReceiveMessage({ errorQueue: true });
+      if (report === null) break;
+      const [about] = report.control;
+      assert(about?.name === "IP_RECVERR");
+      assertEquals([about.error.code, about.error.origin], ["ECONNREFUSED", "icmp"]);
+      const { port } = report.remoteAddr as { port: number };
+      // What came back is the datagram that it is about.
+      assertEquals(to[report.data[0]! % 4]!.port, port);
+      told.push(port);
+    }
+    assert(told.includes(to[1]!.port) && told.includes(to[3]!.port), `${told}`);
+    // Nothing is left of it that would meet the next call.
+    using last = bind();
+    assertEquals(sender.trySend(bytes("x"), last.addr), 1);
+    assertEquals(sender.tryReceiveBatch(batch), null);
+  },
+);
+
+test("refusals end no loop of batches() or messages(), of a connected socket either", NATIVE, async () => {
+  for (const loop of ["batches", "messages"] as const) {
+    using socket = bind();
+    const gone = bind();
+    const { port } = gone.addr;
+    socket.connect(gone.addr);
+    gone.close();
+    const heard: string[] = [];
+    const over = (async () => {
+      for await (const one of socket[loop]()) {
+        heard.push(text(one instanceof DatagramBatch ? one.data(0) : one.data));
+        if (heard.at(-1) === "end") break;
+      }
+    })();
+    for (const word of ["one", "end"]) {
+      // Refused at once, of which the loop hears before all else.
+      socket.trySend(bytes("nobody"));
+      using peer = bind({ port });
+      await peer.send(bytes(word), socket.addr);
+      await until(() => heard.includes(word));
+    }
+    await over;
+    assertEquals(heard, ["one", "end"]);
+  }
 });
 
 test("connectUdp() sends a batch to the peer without addresses", NATIVE, async () => {
@@ -623,10 +739,7 @@ test("a batch loop allocates nothing for each datagram", OTHER_PROGRAM, async ()
   assertEquals(output.split("\n"), ["true nothing", "true nothing"]);
 });
 
-test("what one socket sends in trains, a socket of C without gro receives as separate datagrams", {
-  ...NATIVE,
-  run: ["python3"],
-}, () => {
+test("what one socket sends in trains, a socket without gro receives as separate datagrams", NATIVE, () => {
   using sender = bind();
   using receiver = Socket.open("inet", "dgram");
   receiver.bind({ hostname: LOCAL, port: 0 });

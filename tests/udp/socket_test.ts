@@ -10,7 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { DESCRIPTOR, IP_MULTICAST_ALL, SO_RCVBUF, SO_SNDBUF, type SystemError } from "../../options/mod.ts";
-import { bindUdp, DatagramBatch, type UdpDestination, type UdpSocket } from "../../udp/mod.ts";
+import { bindUdp, connectUdp, DatagramBatch, type UdpDestination, UdpSocket } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
 import { until } from "../time.ts";
 import { both } from "./engines.ts";
@@ -326,6 +326,12 @@ test("UdpSocket.capabilities reads what the kernel granted", { ffi: true }, () =
   assertEquals(socket.remoteAddr, null);
 });
 
+/** Members that the portable engine has nothing for. */
+const NATIVE_ONLY = [
+  ...["socket", "tryReceive", "trySend", "receiveMessage", "sendMessage", "reply", "messages"],
+  ...["tryReceiveBatch", "trySendBatch", "connect", "disconnect"],
+];
+
 test("UdpSocket members that need the native engine throw NotCapable on the portable one, each naming itself", {
   withoutFfi: true,
   linux: true,
@@ -345,12 +351,46 @@ test("UdpSocket members that need the native engine throw NotCapable on the port
     connect: () => socket.connect(socket.addr),
     disconnect: () => socket.disconnect(),
   };
+  assertEquals(Object.keys(calls), NATIVE_ONLY);
   for (const [name, call] of Object.entries(calls)) {
     await assertRejects(async () => await call(), Deno.errors.NotCapable, `Cannot use UdpSocket.${name}: `);
   }
   // Those that return promises reject, they do not throw.
   for (const name of ["receiveMessage", "sendMessage", "reply"]) {
     await assertRejects(calls[name] as () => Promise<unknown>, Deno.errors.NotCapable);
+  }
+  await assertRejects(() => connectUdp(socket.addr), Deno.errors.NotCapable, "Cannot connect udp to 127.0.0.1:");
+});
+
+/** What both engines have; all else is above. */
+const COMMON = [
+  ...["addr", "remoteAddr", "capabilities", "receive", "send", "receiveBatch", "sendBatch", "batches"],
+  ...["joinMulticastV4", "joinMulticastV6", "ref", "unref", "close"],
+];
+
+test("UdpSocket has no member that neither engine is tested for", {}, () => {
+  const members = Object.getOwnPropertyNames(UdpSocket.prototype).filter((name) => name !== "constructor");
+  assertEquals(members.toSorted(), [...COMMON, ...NATIVE_ONLY].toSorted());
+});
+
+test("UdpSocket.sendBatch() on the portable engine refuses what Deno has nothing for, naming it", {
+  withoutFfi: true,
+  linux: true,
+}, async () => {
+  using socket = bind();
+  const words = { localAddr: { hostname: LOCAL }, interfaceIndex: 1, hopLimit: 3, dscp: 46, ecn: 1 };
+  for (const [word, value] of Object.entries(words)) {
+    const settings = { remoteAddr: socket.addr, [word]: value };
+    const batch = new DatagramBatch();
+    batch.add(bytes("plain"), { remoteAddr: socket.addr });
+    batch.add(bytes("more"), settings);
+    const array = [{ data: bytes("plain"), remoteAddr: socket.addr }, { data: bytes("more"), ...settings }];
+    for (const what of [batch, array]) {
+      const error = await assertRejects(() => socket.sendBatch(what), Deno.errors.NotCapable, `with ${word}: `);
+      assertEquals((error as unknown as { sent: number }).sent, 1);
+      assertEquals(text((await socket.receive())[0]), "plain");
+    }
+    assertEquals(batch.sent, 1);
   }
 });
 
@@ -489,6 +529,26 @@ print(data.decode(), sender[1])
   await socket.send(bytes("from deno"), from);
   assertEquals(await peer.line(), `from deno ${socket.addr.port}`);
   await peer.rest();
+});
+
+both("UdpSocket talks to socat, both ways, and is answered", { run: ["socat"] }, async () => {
+  using socket = bind();
+  await using sends = start("socat", ["-u", "-", `UDP4-SENDTO:${LOCAL}:${socket.addr.port}`], "from socat");
+  assertEquals(text((await socket.receive())[0]), "from socat");
+  await sends.rest();
+  // It answers with what it is sent.
+  const other = bind();
+  const { port } = other.addr;
+  other.close();
+  await using echo = start("socat", [`UDP4-RECVFROM:${port},bind=${LOCAL}`, "EXEC:cat"]);
+  const timer = setInterval(() => socket.send(bytes("from us"), { hostname: LOCAL, port }), 50);
+  try {
+    const [answer, from] = await socket.receive(undefined, { signal: AbortSignal.timeout(10_000) });
+    assertEquals([text(answer), from.hostname, from.port], ["from us", LOCAL, port]);
+  } finally {
+    clearInterval(timer);
+  }
+  await echo.rest();
 });
 
 test("UdpSocket can be given to any option", { ffi: true, linux: true }, () => {
