@@ -175,3 +175,8 @@ export function check(result: number, syscall: string, doing: string, remedies?:
   if (failed(result)) throw systemError(syscall, doing, remedies);
   return result;
 }
+
+/** An error, with how much was sent before it. */
+export function withSent(error: unknown, sent: number): unknown {
+  return error instanceof Error && Object.isExtensible(error) ? Object.assign(error, { sent }) : error;
+}

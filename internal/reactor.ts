@@ -485,6 +485,12 @@ export function turn(weight = 1): Promise<void> | null {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** What a call has got without waiting, once others had their turn; `weight` as for {@linkcode turn}. */
+export function afterTurn<T>(got: T, weight = 1): Promise<T> {
+  const others = turn(weight);
+  return others === null ? Promise.resolve(got) : others.then(() => got);
+}
+
 /** Lets the runtime go idle, so that it polls its own sockets: a turn of the event loop alone would not. */
 async function deepTurn(): Promise<void> {
   let waits: Waits;

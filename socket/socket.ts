@@ -12,7 +12,16 @@ import {
   type HasDescriptor,
   TIMEOUTS,
 } from "../internal/descriptor.ts";
-import { check, errnoNumber, failed, failedWith, lastErrno, type Remedies, systemErrorOf } from "../internal/errno.ts";
+import {
+  check,
+  errnoNumber,
+  failed,
+  failedWith,
+  lastErrno,
+  type Remedies,
+  systemErrorOf,
+  withSent,
+} from "../internal/errno.ts";
 import { decodeControl, encodeControl } from "../internal/cmsg.ts";
 import { LAYOUT } from "../internal/layout.ts";
 import { libc } from "../internal/libc.ts";
@@ -21,6 +30,7 @@ import { type RawMessage, receiveMessage, sendMessage, touch } from "../internal
 import { specOf } from "../internal/option_call.ts";
 import { checkWholeNet } from "../internal/permission.ts";
 import {
+  afterTurn,
   closing,
   type Entry,
   hold,
@@ -534,36 +544,52 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param attempt The call, now; null when it would block.
    * @param silent Whether the kernel has no event for what is waited for.
    */
-  async #until<T>(
+  #until<T>(
     attempt: () => T | null,
     interest: number,
     kind: "receive" | "send" | "accept",
     options: WaitOptions | undefined,
     silent = false,
   ): Promise<T> {
-    const verb = VERBS[kind];
-    const signal = options === undefined ? undefined : signalOf(options, () => `Cannot ${verb} ${this.#shown()}`);
-    let since = 0;
-    for (;;) {
-      let result: T | null;
-      try {
-        result = attempt();
-      } catch (error) {
-        const others = turn();
-        if (others !== null) await others;
+    // What need not wait needs no asynchronous function, which costs as much as a short call.
+    try {
+      const signal = options === undefined ? undefined : signalOf(options, () => this.#doing(kind));
+      const result = attempt();
+      return result === null ? this.#untilReady(attempt, interest, kind, signal, silent) : afterTurn(result);
+    } catch (error) {
+      return afterTurn(null).then(() => {
         throw error;
-      }
-      if (result !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return result;
-      }
+      });
+    }
+  }
+
+  async #untilReady<T>(
+    attempt: () => T | null,
+    interest: number,
+    kind: "receive" | "send" | "accept",
+    signal: AbortSignal | undefined,
+    silent: boolean,
+  ): Promise<T> {
+    const verb = VERBS[kind];
+    for (let since = 0;;) {
       const began = now();
       since ||= began;
       if (silent) await this.#pause(kind, verb, signal, since);
       else this.#heard(await this.#ready(interest, kind, signal, verb, since));
       this.#lastWait = now() - began;
+      let result: T | null;
+      try {
+        result = attempt();
+      } catch (error) {
+        await afterTurn(null);
+        throw error;
+      }
+      if (result !== null) return await afterTurn(result);
     }
+  }
+
+  #doing(kind: "receive" | "send" | "accept"): string {
+    return `Cannot ${VERBS[kind]} ${this.#shown()}`;
   }
 
   /** Of a socket without connections, the kernel says by an event alone that it was told to receive no more. */
@@ -778,34 +804,49 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * Sends all of it. On failure the error's `sent` says how much went out; the reason of a signal gets it too, so calls
    * that are to be told apart need a signal each.
    */
-  async sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
+  sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
+    try {
+      const signal = signalOf(options, () => this.#doing("send"));
+      // Its length is asked once: a buffer that is transferred meanwhile is an error, not the end.
+      const { byteLength } = usable(data, "send");
+      const count = this.trySend(data, options);
+      return count === byteLength ? afterTurn(undefined) : this.#sendRest(data, byteLength, count, signal, options);
+    } catch (error) {
+      return Promise.reject(withSent(error, 0));
+    }
+  }
+
+  /** What is left of it once `count` bytes went out, null when there was no room. */
+  async #sendRest(
+    data: Uint8Array,
+    byteLength: number,
+    count: number | null,
+    signal: AbortSignal | undefined,
+    options: (WaitOptions & SendFlags) | undefined,
+  ): Promise<void> {
     let sent = 0;
     let since = 0;
     try {
-      const signal = signalOf(options, () => `Cannot send on ${this.#shown()}`);
-      // Its length is asked once: a buffer that is transferred meanwhile is an error, not the end.
-      usable(data, "send");
-      const { byteLength } = data;
       for (;;) {
-        if (sent < byteLength && data.byteLength <= sent) {
-          throw new TypeError("Cannot send: the buffer has shrunk meanwhile");
-        }
-        const count = this.trySend(sent === 0 ? data : data.subarray(sent), options);
         if (count === null) {
           since ||= now();
           await this.#ready(WRITABLE, "send", signal, "send on", since);
-          continue;
+        } else {
+          // Each part has the whole timeout.
+          since = 0;
+          sent += count;
+          const others = turn();
+          if (others !== null) await others;
+          if (sent >= byteLength) return;
+          signal?.throwIfAborted();
         }
-        // Each part has the whole timeout.
-        since = 0;
-        sent += count;
-        const others = turn();
-        if (others !== null) await others;
-        if (sent >= byteLength) return;
-        signal?.throwIfAborted();
+        if (sent < byteLength && data.byteLength <= sent) {
+          throw new TypeError("Cannot send: the buffer has shrunk meanwhile");
+        }
+        count = this.trySend(sent === 0 ? data : data.subarray(sent), options);
       }
     } catch (error) {
-      throw error instanceof Error && Object.isExtensible(error) ? Object.assign(error, { sent }) : error;
+      throw withSent(error, sent);
     }
   }
 

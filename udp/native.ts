@@ -3,12 +3,20 @@
 import { shown } from "../internal/argument.ts";
 import { constant } from "../internal/constants.ts";
 import { addressOf as kernelAddressOf, REFUSED } from "../internal/descriptor.ts";
-import { type ErrnoName, errnoNumber, failed, failedWith, lastErrno, systemErrorOf } from "../internal/errno.ts";
+import {
+  type ErrnoName,
+  errnoNumber,
+  failed,
+  failedWith,
+  lastErrno,
+  systemErrorOf,
+  withSent,
+} from "../internal/errno.ts";
 import { type LibcIo, libcIo } from "../internal/libc_io.ts";
 import { DATAGRAM_MAX, MessageArena, type ReceivePlan, receivePlan, SINGLE, type Trains } from "../internal/mmsg.ts";
 import { sendMessage } from "../internal/msghdr.ts";
 import { checkDestination, checkNet, isGranted } from "../internal/permission.ts";
-import { LOOK, nobodyWaits, READABLE, SHORT, turn, WRITABLE } from "../internal/reactor.ts";
+import { afterTurn, LOOK, nobodyWaits, READABLE, SHORT, turn, WRITABLE } from "../internal/reactor.ts";
 import {
   encodeAddress,
   formatIp,
@@ -701,7 +709,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       return progress;
     } catch (error) {
       access.give(batch);
-      throw withSent(error, progress);
+      throw withSent(error, progress === null ? 0 : progress.at - progress.start);
     }
   }
 
@@ -717,7 +725,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       }
       return await afterTurn(progress.at - progress.start, Math.max(1, progress.at - progress.start));
     } catch (error) {
-      throw withSent(error, progress);
+      throw withSent(error, progress.at - progress.start);
     } finally {
       access.give(batch);
     }
@@ -745,8 +753,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       }
       return sent;
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      throw Object.assign(error, { sent: sent + ((error as { sent?: number }).sent ?? 0) });
+      throw withSent(error, sent + ((error as { sent?: number } | undefined)?.sent ?? 0));
     }
   }
 
@@ -941,12 +948,6 @@ interface Progress {
   full: boolean;
 }
 
-/** An error that tells how many were sent before it. */
-function withSent(error: unknown, progress: Progress | null): unknown {
-  const sent = progress === null ? 0 : progress.at - progress.start;
-  return error instanceof Error ? Object.assign(error, { sent }) : error;
-}
-
 /** What a call with a batch has got without waiting; the batch is given back when the call is over. */
 function gaveBack(batch: DatagramBatch, count: number): Promise<number> {
   const others = turn(Math.max(1, count));
@@ -958,12 +959,6 @@ function gaveBack(batch: DatagramBatch, count: number): Promise<number> {
     access.give(batch);
     return count;
   });
-}
-
-/** What a call has got without waiting, once others had their turn; `weight` is as how many calls it counts. */
-function afterTurn<T>(got: T, weight = 1): Promise<T> {
-  const others = turn(weight);
-  return others === null ? Promise.resolve(got) : others.then(() => got);
 }
 
 function datagramOf(

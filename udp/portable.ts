@@ -3,6 +3,7 @@
 import { shown } from "../internal/argument.ts";
 import { decorated } from "../internal/deno_error.ts";
 import { descriptorOf } from "../internal/descriptor.ts";
+import { withSent } from "../internal/errno.ts";
 import { notCapable } from "../internal/ffi.ts";
 import { OS, OS_NAME } from "../internal/os.ts";
 import { showAddress } from "../internal/sockaddr.ts";
@@ -249,7 +250,7 @@ export class PortableEngine implements Engine {
       }
       return sent;
     } catch (error) {
-      throw error instanceof Error ? Object.assign(error, { sent }) : error;
+      throw withSent(error, sent);
     } finally {
       access.give(one);
     }
@@ -271,7 +272,7 @@ export class PortableEngine implements Engine {
       }
       return sent;
     } catch (error) {
-      throw error instanceof Error ? Object.assign(error, { sent }) : error;
+      throw withSent(error, sent);
     }
   }
 
