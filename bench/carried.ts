@@ -2,7 +2,7 @@
 // Rounds and tables: harness.ts.
 import { type SocketLike, TCP_CONGESTION } from "../options/mod.ts";
 
-const MEGABYTES = 64;
+const MEGABYTES = 256;
 const CHUNK = 65_536;
 
 /** Where BBR is the default, it paces by what it has seen of the path: its guesses would be what is measured. */
