@@ -20,6 +20,7 @@ const WAYS = {
   cSingle: { who: "c", what: "`recvfrom`", how: "single" },
   cSingleMmsg: { who: "c", what: "`recvfrom`, sent by `sendmmsg`", how: "single", feed: "mmsg" },
   cBatch: { who: "c", what: "`recvmmsg`", how: "mmsg" },
+  cTold: { who: "c", what: "`recvmmsg`, five metadata unread", how: "told" },
   cTrains: { who: "c", what: "GRO", how: "gro" },
   cTrains64: { who: "c", what: "GRO, trains of 64", how: "gro", train: 64 },
   await: { who: "berkeley", what: "`await receive`", how: "await" },

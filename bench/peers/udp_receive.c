@@ -1,6 +1,7 @@
-/* Receives UDP datagrams over loopback, and reads a byte of each: udp_receive single|mmsg|gro BYTES SECONDS [MANY] prints
-   its port, and after SECONDS of receiving count, seconds and microseconds of processor time; MANY messages, or trains,
-   are taken by a call. With `sink` it reads nothing, so that the kernel drops what comes, until its input ends. */
+/* Receives UDP datagrams over loopback, and reads a byte of each: udp_receive single|mmsg|told|gro BYTES SECONDS [MANY]
+   prints its port, and after SECONDS of receiving count, seconds and microseconds of processor time; MANY messages, or
+   trains, are taken by a call; `told` is mmsg with five control messages, which nobody reads. With `sink` it reads
+   nothing, so that the kernel drops what comes, until its input ends. */
 #define _GNU_SOURCE
 #include "measure.h"
 #include <netinet/udp.h>
@@ -10,6 +11,12 @@
 
 #define MOST 1024
 #define TRAIN 65536
+/* What this library has as localAddr, hopLimit, dscp, timestamp, drops. */
+static const int TOLD[][2] = {{IPPROTO_IP, IP_PKTINFO},
+                              {IPPROTO_IP, IP_RECVTTL},
+                              {IPPROTO_IP, IP_RECVTOS},
+                              {SOL_SOCKET, SO_TIMESTAMPNS},
+                              {SOL_SOCKET, SO_RXQ_OVFL}};
 /* Seconds of receiving before it counts: the sender is under way by then. */
 #define WARM 0.1
 
@@ -17,7 +24,7 @@ static int many, on = 1;
 static struct mmsghdr messages[MOST];
 static struct iovec vectors[MOST];
 static struct sockaddr_in from[MOST];
-static char control[MOST][CMSG_SPACE(sizeof(int))];
+static char control[MOST][256];
 static volatile unsigned char seen;
 
 /* The datagrams that a message was merged of, all of one size but for the last. */
@@ -29,11 +36,11 @@ static int split(struct msghdr *message, char *data, int length) {
   return count;
 }
 
-static int receive(int fd, int gro) {
+static int receive(int fd, int gro, int room) {
   int count = 0;
   for (int i = 0; i < many; i++) {
     messages[i].msg_hdr.msg_namelen = sizeof from[i];
-    if (gro) messages[i].msg_hdr.msg_controllen = sizeof control[i];
+    messages[i].msg_hdr.msg_controllen = room;
   }
   int n = recvmmsg(fd, messages, many, MSG_WAITFORONE, NULL);
   for (int i = 0; i < n; i++) {
@@ -54,6 +61,9 @@ int main(int argc, char **argv) {
   socklen_t length = sizeof own;
   if (sink) own.sin_addr.s_addr = INADDR_ANY;
   if (gro && setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on)) return 1;
+  int told = !strcmp(argv[1], "told"), room = told ? sizeof control[0] : gro ? CMSG_SPACE(sizeof(int)) : 0;
+  for (int i = 0; told && i < 5; i++)
+    if (setsockopt(fd, TOLD[i][0], TOLD[i][1], &on, sizeof on)) return 1;
   if (bind(fd, (struct sockaddr *)&own, length) || getsockname(fd, (struct sockaddr *)&own, &length)) return 1;
   printf("%d\n", ntohs(own.sin_port));
   fflush(stdout);
@@ -72,7 +82,7 @@ int main(int argc, char **argv) {
     messages[i].msg_hdr.msg_iov = &vectors[i];
     messages[i].msg_hdr.msg_iovlen = 1;
     messages[i].msg_hdr.msg_name = &from[i];
-    if (gro) messages[i].msg_hdr.msg_control = control[i];
+    if (room > 0) messages[i].msg_hdr.msg_control = control[i];
   }
   /* The first datagram, and then time runs. */
   if (recvfrom(fd, data, size, 0, NULL, NULL) < 0) return 1;
@@ -91,7 +101,7 @@ int main(int argc, char **argv) {
           length = sizeof from[0];
           if (recvfrom(fd, data, size, 0, (struct sockaddr *)from, &length) > 0) seen += data[0];
           count++;
-        } else count += receive(fd, gro);
+        } else count += receive(fd, gro, room);
   }
   tell(count, began, used);
   return 0;
