@@ -54,7 +54,7 @@ function other(i: number): string {
 async function receive(socket: UdpSocket<DatagramField>, read: boolean): Promise<void> {
   const slice = new Slice();
   const into = new Uint8Array(bytes + 1);
-  if (how === "await") {
+  if (how === "await" || how === "gro-await") {
     while (slice.goesOn(1)) await socket.receive(into);
   } else if (how === "fresh") {
     while (slice.goesOn(1)) await socket.receive();
