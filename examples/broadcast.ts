@@ -10,6 +10,7 @@
 // Without --allow-ffi it runs too.
 import { bindUdp, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP = `Sends and receives broadcasts. Without flags: two receivers and a sender over loopback.
 
@@ -56,17 +57,6 @@ async function send(text: string): Promise<void> {
   using sender = bindUdp();
   await sender.send(new TextEncoder().encode(text), { hostname: address, port });
   console.log(`sent to ${address}:${port}: ${text}`);
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

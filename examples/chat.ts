@@ -9,6 +9,7 @@
 // Multicast promises nothing: what was lost is told when the next message of the same member shows that it is missing.
 import { isMulticast, listenMulticast, type MulticastSocket } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP = `A chat in a multicast group. Without flags: two members of its own, over loopback.
 
@@ -175,17 +176,6 @@ function late(): Promise<never> {
   const timer = setTimeout(() => quit("Nothing was heard", 1), 2_500);
   Deno.unrefTimer(timer as unknown as number);
   return new Promise(() => {});
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

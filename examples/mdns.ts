@@ -10,6 +10,7 @@
 // a message came is not told without.
 import { networkInterfaces } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 import { Link } from "./mdns_link.ts";
 import { Announcer, Browser, type Found } from "./mdns_peers.ts";
 
@@ -117,17 +118,6 @@ function labelOf(flag: string, text: string | undefined): string | undefined {
 function pairOf(flag: string, text: string): string {
   if (/^[^=]+=/.test(text) && new TextEncoder().encode(text).length <= 255) return text;
   quit(`Wrong value "${text}" for ${flag}: it must be KEY=VALUE, 255 bytes at most`);
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

@@ -18,6 +18,7 @@ import {
 } from "@berkeley/sockets/multicast";
 import { bindUdp, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP = `Sends and receives multicast. Without flags: a receiver and a sender over loopback.
 
@@ -147,17 +148,6 @@ function openSocket(): UdpSocket {
 
 async function send(sender: Sender, text: string): Promise<void> {
   await sender.send(new TextEncoder().encode(text));
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

@@ -28,6 +28,7 @@ import {
 import { isMulticast } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
 import { errorOf, hopLimitOf, next } from "./error_queue.ts";
+import { quit } from "./flags.ts";
 
 const HELP = `Usage: ping [flags] HOST
 Sends echo requests to HOST, a name or an address, and prints the answers; Ctrl-C ends it and prints the summary.
@@ -324,11 +325,6 @@ function number(flag: string, text: string | undefined, low: number, high: numbe
   const value = Number(text);
   if (/^\d*\.?\d+$/.test(text) && value >= low && value <= high && (!whole || Number.isInteger(value))) return value;
   quit(`Wrong value "${text}" for ${flag}: it must be a ${whole ? "whole " : ""}number from ${low} to ${high}`);
-}
-
-function quit(message: string): never {
-  console.error(message);
-  Deno.exit(2);
 }
 
 async function main(): Promise<void> {

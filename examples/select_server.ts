@@ -8,6 +8,7 @@
 import { SO_RCVBUF, SO_SNDBUF } from "@berkeley/sockets/options";
 import { poll, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP =
   `A server over poll(): it sends back what it gets, in capitals. Without flags: with ten clients of its own, over loopback.
@@ -160,17 +161,6 @@ async function talk(number: number, port: number): Promise<void> {
 
 function at(address: { hostname: string; port: number } | null): string {
   return address === null ? "someone" : `${address.hostname}:${address.port}`;
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

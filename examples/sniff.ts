@@ -7,6 +7,7 @@ import { networkInterfaces } from "@berkeley/sockets/multicast";
 import { PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, SO_ATTACH_FILTER, SO_TIMESTAMPNS } from "@berkeley/sockets/options";
 import { assembleFilter, type IncomingMessage, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit } from "./flags.ts";
 import { frameText } from "./packets.ts";
 
 const HELP =
@@ -177,11 +178,6 @@ async function listen(socket: Socket<"packet">, loopback: unknown, signal: Abort
     for (let one; seen < count && (one = socket.tryReceiveMessage({ buffer })) !== null;) show(one);
   }
   return seen;
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

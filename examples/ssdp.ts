@@ -10,6 +10,7 @@
 import { listenMulticast, type MulticastSocket, networkInterfaces } from "@berkeley/sockets/multicast";
 import { bindUdp, type Datagram } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 import { type SendingInterface, sendingInterfaces } from "./sending_interfaces.ts";
 
 const HELP = `Finds devices by SSDP, and lets one be found. Without flags: both, over loopback.
@@ -222,17 +223,6 @@ function untilEnd(seconds?: number): AbortSignal {
 function matching(flag: string, text: string | undefined, pattern: RegExp, what: string): string | undefined {
   if (text === undefined || pattern.test(text)) return text;
   quit(`Wrong value "${text}" for ${flag}: it must be ${what}`);
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

@@ -9,6 +9,7 @@
 import { TCP_INFO } from "@berkeley/sockets/options";
 import { connectTcp, listenTcp, type TcpListener, type TcpOptions, tuneTcp } from "@berkeley/sockets/tcp";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP = `An echo server and its client, both tuned. Without flags: the two over loopback.
 
@@ -80,17 +81,6 @@ function show(who: string, conn: Deno.TcpConn): void {
 
 function at({ hostname, port }: Deno.NetAddr): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

@@ -17,6 +17,7 @@ import {
 import { type IncomingMessage, type InetAddress, poll, resolveAddress, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
 import { errorOf, hopLimitOf, next } from "./error_queue.ts";
+import { quit } from "./flags.ts";
 
 const HELP = `Usage: traceroute [flags] HOST [BYTES]
 Prints the routers on the way to HOST, a name or an address, by UDP datagrams; BYTES is the length of their packets.
@@ -193,11 +194,6 @@ function number(flag: string, text: string | undefined, low: number, high: numbe
   const value = Number(text);
   if (/^\d*\.?\d+$/.test(text) && value >= low && value <= high && (!whole || Number.isInteger(value))) return value;
   quit(`Wrong value "${text}" for ${flag}: it must be a ${whole ? "whole " : ""}number from ${low} to ${high}`);
-}
-
-function quit(message: string): never {
-  console.error(message);
-  Deno.exit(2);
 }
 
 async function main(): Promise<void> {

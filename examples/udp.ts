@@ -8,6 +8,7 @@
 // Without --allow-ffi it runs too, with the receive buffer as Deno makes it.
 import { bindUdp, type UdpDestination, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP = `Asks and answers over UDP; the answer is the question in capitals. Without flags: both, over loopback.
 
@@ -66,17 +67,6 @@ async function ask(question: string, to: UdpDestination): Promise<void> {
 
 function at({ hostname, port }: UdpDestination): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

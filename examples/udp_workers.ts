@@ -8,6 +8,7 @@
 import { SO_ATTACH_REUSEPORT_CBPF } from "@berkeley/sockets/options";
 import { bindUdp, DatagramBatch } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP =
   `Serves one UDP port by one socket per core, each in a Worker of its own. Without flags: with clients, over loopback.
@@ -91,17 +92,6 @@ async function ask(port: number, workers: number): Promise<void> {
     answered.set(number, (answered.get(number) ?? 0) + 1);
   }
   for (const [number, count] of answered) console.log(`Worker ${number} answered ${count} datagrams`);
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

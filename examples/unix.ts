@@ -9,6 +9,7 @@ import { basename } from "node:path";
 import { type PeerCredentials, SO_PASSCRED, SO_PEERCRED } from "@berkeley/sockets/options";
 import { type IncomingMessage, type OwnedDescriptor, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit } from "./flags.ts";
 
 const HELP =
   `Hands an open file to a server that tells how it begins, over a unix socket of packets. Without flags: both.
@@ -134,11 +135,6 @@ function addressOf(path: string): { path: string } {
 
 function who({ pid, uid, gid }: PeerCredentials): string {
   return `process ${pid} of user ${uid} and group ${gid}`;
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {

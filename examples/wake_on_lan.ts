@@ -10,6 +10,7 @@ import { type NetworkInterface, networkInterfaces } from "@berkeley/sockets/mult
 import { SO_BINDTODEVICE } from "@berkeley/sockets/options";
 import { bindUdp, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
+import { quit, wholeNumber } from "./flags.ts";
 
 const HELP = `Wakes a machine by its network card. Without arguments: a packet over loopback, and what arrived.
 
@@ -106,17 +107,6 @@ async function receive(socket: UdpSocket<"localAddr" | "interfaceIndex">, count 
     if (++received === count) return;
   }
   quit(`Only ${received} of ${count} magic packets came`, 1);
-}
-
-function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-  quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
-}
-
-function quit(message: string, code = 2): never {
-  console.error(message);
-  Deno.exit(code);
 }
 
 async function main(): Promise<void> {
