@@ -104,15 +104,18 @@ export function needs(what: Needs): string | null {
   return reason;
 }
 
-/** The sockets that this process has open; null where it cannot be seen. */
-function openSockets(): string[] | null {
+/** What each isolate keeps once one of its sockets has waited: what waits, and what wakes it. */
+const KEPT = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]"];
+
+/** The descriptors that this process has open; null where it cannot be seen. */
+function openDescriptors(): string[] | null {
   if (Deno.build.os !== "linux" || !granted("read")) return null;
   const found: string[] = [];
   try {
     for (const { name } of Deno.readDirSync("/proc/self/fd")) {
       try {
         const target = Deno.readLinkSync(`/proc/self/fd/${name}`);
-        if (target.startsWith("socket:")) found.push(`${name} ${target}`);
+        if (!KEPT.includes(target)) found.push(`${name} ${target}`);
       } catch (error) {
         // The descriptor that lists the folder is gone by now.
         if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -130,16 +133,16 @@ function openSockets(): string[] | null {
 async function assertNoneLeft(before: string[]): Promise<void> {
   let left: string[] = [];
   for (let i = 0; i < 1000; i++) {
-    left = openSockets()!.filter((one) => !before.includes(one));
+    left = openDescriptors()!.filter((one) => !before.includes(one));
     if (left.length === 0) return;
     await sleep(10);
   }
   throw new Error(
-    `the test left ${left.length} sockets open: ${left.join(", ")}`,
+    `the test left ${left.length} descriptors open: ${left.join(", ")}`,
   );
 }
 
-/** Registers a test that is ignored, with the reason in its name, where it cannot run, and fails if it leaves a socket. */
+/** Registers a test that is ignored, with the reason in its name, where it cannot run, and fails if it leaves a descriptor. */
 export function test(
   name: string,
   what: Needs,
@@ -151,7 +154,7 @@ export function test(
     ignore: reason !== null,
     ...(what.withoutFfi ? { permissions: { ...INHERITED, ffi: false } } : {}),
     async fn(t) {
-      const before = openSockets();
+      const before = openDescriptors();
       await fn(t);
       // The thread that waited for the test's sockets ends a moment after the last of them is closed: later where timers
       // are late too.
