@@ -4,7 +4,7 @@ import { integer, object, shown } from "../internal/argument.ts";
 import type { ReceivePlan, Trains } from "../internal/mmsg.ts";
 import { DATAGRAM_MAX, ENTRY, MessageArena, MESSAGES_MAX } from "../internal/mmsg.ts";
 import { failed } from "../internal/errno.ts";
-import type { LibcIo } from "../internal/libc_io.ts";
+import { byteLengthOf, type LibcIo } from "../internal/libc_io.ts";
 import { addressIn, encodedDestination } from "./address.ts";
 import { controlOf, type ControlSender, type RunSettings, sameSettings, settingsOf, wordOf } from "./control.ts";
 import { isDetached } from "./engine.ts";
@@ -336,16 +336,13 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     if (!(data instanceof Uint8Array)) {
       throw new TypeError(`${doing}: the data is ${shown(data)}, it must be a Uint8Array`);
     }
-    const { byteLength } = data;
+    const byteLength = byteLengthOf(data);
     if (isDetached(data)) throw new TypeError(`${doing}: the buffer of the data was transferred, it must be here`);
     const { segmentSize } = settings ?? NO_SETTINGS;
     const size = segmentSize === undefined
       ? byteLength
       : integer(segmentSize, `${doing}: segmentSize`, 1, DATAGRAM_MAX);
-    const offset = this.#used;
-    if (!this.#reserve(byteLength, Math.min(size, byteLength), settings ?? NO_SETTINGS, doing)) return false;
-    this.#arena.bytes.set(data, offset);
-    return true;
+    return this.#reserve(data, byteLength, Math.min(size, byteLength), settings ?? NO_SETTINGS, doing);
   }
 
   /**
@@ -357,10 +354,9 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    */
   reserve(byteLength: number, remoteAddr?: UdpDestination): number {
     const doing = "Cannot reserve room for a datagram";
-    integer(byteLength, "Cannot reserve room for a datagram: byteLength", 0, DATAGRAM_MAX);
-    const offset = this.#used;
+    integer(byteLength, `${doing}: byteLength`, 0, DATAGRAM_MAX);
     const settings = remoteAddr === undefined ? NO_SETTINGS : { remoteAddr };
-    return this.#reserve(byteLength, byteLength, settings, doing) ? offset : -1;
+    return this.#reserve(null, byteLength, byteLength, settings, doing) ? this.#used - byteLength : -1;
   }
 
   /** Views with all that is known, valid until the next receive. */
@@ -409,7 +405,15 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
 
   // ---- Filling ----
 
-  #reserve(byteLength: number, size: number, settings: Omit<OutgoingDatagram, "data">, doing: string): boolean {
+  #reserve(
+    data: Uint8Array | null,
+    byteLength: number,
+    size: number,
+    settings: Omit<OutgoingDatagram, "data">,
+    doing: string,
+  ): boolean {
+    // Settings may be getters of the caller's own, which use this very batch: none runs between the checks and the entry.
+    const shared = this.#sharedSettings(settings, doing);
     this.#free(doing);
     this.#arena.verify(doing);
     if (this.#received) {
@@ -420,9 +424,11 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     }
     const count = size === 0 ? 1 : Math.ceil(byteLength / size);
     if (this.#used + byteLength > this.#arena.byteLength || this.#length + count > DATAGRAMS_MAX) return false;
+    // What was transferred meanwhile throws here.
+    if (data !== null) this.#arena.bytes.set(data, this.#used);
     let run = this.#runs - 1;
-    if (run < 0 || !sameSettings(this.#settings[run]!, settings)) {
-      this.#settings[++run] = settingsOf(settings, doing);
+    if (run < 0 || this.#settings[run] !== shared) {
+      this.#settings[++run] = shared;
       this.#runs = run + 1;
     }
     this.#laidOut = null;
@@ -434,6 +440,12 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     }
     this.#used += byteLength;
     return true;
+  }
+
+  /** The settings, checked: those of the last run when they say the same. */
+  #sharedSettings(settings: Omit<OutgoingDatagram, "data">, doing: string): RunSettings {
+    const last = this.#settings[this.#runs - 1];
+    return last !== undefined && sameSettings(last, settings) ? last : settingsOf(settings, doing);
   }
 
   /** Makes room in the index. */

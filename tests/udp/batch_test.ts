@@ -124,6 +124,55 @@ test("DatagramBatch refuses wrong sizes and values", NATIVE, () => {
   assertThrows(() => batch.remoteAddr(0), TypeError, "added without one");
 });
 
+test(
+  "DatagramBatch.add() lays nothing outside of the arena, whatever getters of its arguments do",
+  NATIVE,
+  async () => {
+    using socket = bind();
+    const { hostname, port } = socket.addr;
+    const filling = (batch: DatagramBatch, fill: () => unknown) => ({
+      get hostname() {
+        if (batch.length === 0) fill();
+        return hostname;
+      },
+      port,
+    });
+    const batch = new DatagramBatch({ byteLength: 100 });
+    const inner = () => assert(batch.add(new Uint8Array(60).fill(1), { remoteAddr: socket.addr }));
+    assertEquals(batch.add(new Uint8Array(60).fill(2), { remoteAddr: filling(batch, inner) }), false);
+    assertEquals([batch.length, batch.data(0)], [1, new Uint8Array(60).fill(1)]);
+    assert(batch.add(new Uint8Array(40).fill(3), { remoteAddr: socket.addr }));
+    assertEquals(await socket.sendBatch(batch), 2);
+    assertEquals(await receiveAll(socket, 2), [[257, 60], [771, 40]]);
+    batch.clear();
+    assertEquals([batch.reserve(60, filling(batch, inner)), batch.length], [-1, 1]);
+    batch.clear();
+    const data = new Uint8Array(60);
+    const transfer = () => data.buffer.detached || structuredClone(data, { transfer: [data.buffer] });
+    assertThrows(() => batch.add(data, { remoteAddr: filling(batch, transfer) }), TypeError);
+    assertEquals(batch.length, 0);
+    for (const byteLength of [NaN, -1000, 1000, 0.5]) {
+      const liar = Object.defineProperty(new Uint8Array(1), "byteLength", { value: byteLength });
+      assert(batch.add(liar, { remoteAddr: socket.addr }));
+    }
+    assertEquals(Array.from({ length: 4 }, (_, i) => [batch.byteOffset(i), batch.byteLength(i)]), [
+      [0, 1],
+      [1, 1],
+      [2, 1],
+      [3, 1],
+    ]);
+  },
+);
+
+test("DatagramBatch.add() makes another run of another flow label", NATIVE, () => {
+  const batch = new DatagramBatch({ byteLength: 10 });
+  for (const flowInfo of [1, 1, 2, undefined]) {
+    const remoteAddr = { hostname: "::1", port: 9, ...(flowInfo === undefined ? {} : { flowInfo }) };
+    batch.add(bytes("x"), { remoteAddr });
+  }
+  assertEquals([0, 1, 2, 3].map((i) => batch.run(i)), [0, 0, 1, 2]);
+});
+
 test("a batch whose memory was transferred is a TypeError, in every call", NATIVE, async () => {
   using socket = bind();
   const batch = new DatagramBatch();
