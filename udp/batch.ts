@@ -476,7 +476,11 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     }
     const most = plan.gro ? TRAINS : plan.control > 0 ? TOLD : MESSAGES_MAX;
     const count = arena.receive(io, fd, plan, size, most);
-    if (failed(count)) return count;
+    if (failed(count)) {
+      // Senders and metadata of what it had lay in the headers that were made ready.
+      if (this.#byMessages) this.#empty();
+      return count;
+    }
     this.#begin(fields, port);
     if (this.#messages.length < count) this.#messages = new Int32Array(MESSAGES_MAX);
     if (plan.control > 0) this.#refuseCut(count, doing);

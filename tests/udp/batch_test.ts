@@ -338,6 +338,21 @@ test("tryReceiveBatch() gives null when there is nothing, else all that are ther
   assertEquals([batch.truncated(0), batch.byteLength(0), [...batch][0]!.byteLength], [true, 2048, 3000]);
 });
 
+test("tryReceiveBatch() empties a batch of what was received, where nothing came", NATIVE, async () => {
+  using socket = bind({ metadata: ["hopLimit"] });
+  using other = bind({ gro: true });
+  for (const empty of [socket, other]) {
+    const batch = new DatagramBatch();
+    await socket.send(bytes("x"), socket.addr);
+    assertEquals([socket.tryReceiveBatch(batch), batch.metadata(0, "hopLimit")], [1, 64]);
+    // What was told of it lies where the next is received, by whatever socket.
+    assertEquals([empty.tryReceiveBatch(batch), batch.length, [...batch]], [null, 0, []]);
+    assert(batch.add(bytes("y"), { remoteAddr: socket.addr }));
+    assertEquals([empty.tryReceiveBatch(batch), batch.length], [null, 1]);
+    assertEquals([await socket.sendBatch(batch), text((await socket.receive())[0])], [1, "y"]);
+  }
+});
+
 test(
   "DatagramBatch.metadata() is that of the last receive, also when more is told than of the one before",
   NATIVE,
