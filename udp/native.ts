@@ -610,7 +610,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (segmentSize !== undefined) {
       const bytes = whole(data, doing);
       const batch = new DatagramBatch({ byteLength: Math.max(bytes.byteLength, 1) });
-      batch.add(bytes, { segmentSize, ...settings });
+      if (!batch.add(bytes, { segmentSize, ...settings })) {
+        throw new RangeError(`${doing}: segmentSize splits the data into more than 65,536 segments`);
+      }
       await this.sendBatch(batch, signal && { signal });
       return bytes.byteLength;
     }
@@ -746,7 +748,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
           const { data, ...settings } = datagrams[i]!;
           if (batch.add(whole(data, SENDING), settings)) continue;
           if (batch.length > 0) break;
-          throw new RangeError(`${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB`);
+          throw new RangeError(
+            `${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB, and no more than 65,536 segments`,
+          );
         }
         await this.sendBatch(batch, options?.signal && { signal: options.signal });
         sent += batch.length;

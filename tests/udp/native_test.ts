@@ -426,6 +426,7 @@ test("an unconnected UdpSocket never hears of refusals, nor do its healthy peers
     for (let i = 0; i < 20; i++) {
       await socket.send(bytes("gone"), gone);
       assertEquals(await socket.send(bytes(`${i}`), healthy.addr), `${i}`.length);
+  await refused({ data: new Uint8Array(65_537), segmentSize: 1 }, RangeError, "more than 65,536 segments");
       await healthy.send(bytes(`${i}`), socket.addr);
     }
     await healthy.send(new Uint8Array(), socket.addr);
