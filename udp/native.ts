@@ -892,7 +892,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   reported(error: unknown): boolean {
-    const { errno } = error as { errno?: unknown };
+    const errno = error instanceof Error ? (error as { errno?: unknown }).errno : undefined;
     return typeof errno === "number" && isReceivedReport(errno);
   }
 
@@ -940,7 +940,7 @@ function object(datagram: OutgoingDatagram, doing: string): OutgoingDatagram {
 
 /** Whether the queue of an interface is full. */
 function isFull(error: unknown): boolean {
-  return (error as { code?: unknown }).code === "ENOBUFS";
+  return error instanceof Error && (error as { code?: unknown }).code === "ENOBUFS";
 }
 
 /** How far a batch was sent. */
