@@ -240,8 +240,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
   // ---- Receiving ----
 
   tryReceive(buffer?: Uint8Array): Received | null {
-    const fd = this.#open("receive on");
     if (buffer !== undefined) this.#check(buffer);
+    const fd = this.#open("receive on");
     if (this.plan.gro) return this.#fromTrain(fd, buffer);
     const into = buffer === undefined ? inbox.bytes : buffer;
     for (;;) {
@@ -387,8 +387,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     let since = 0;
     let mine = this.#waiting === 0;
     for (;;) {
-      const fd = this.#open("receive on");
       if (buffer !== undefined) this.#check(buffer);
+      const fd = this.#open("receive on");
       const got = mine ? this.#message(fd, buffer) : null;
       if (got !== null) {
         const others = turn();
@@ -507,9 +507,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
   // ---- Sending ----
 
   trySend(data: Uint8Array, remoteAddr?: UdpDestination): number | null {
-    const fd = this.#open("send on");
     if (!(data instanceof Uint8Array) || data.byteLength === 0) this.#checkData(data);
-    const to = this.#to(fd, remoteAddr);
+    const to = this.#to(this.#open("send on"), remoteAddr);
+    // Only now: getters of the caller's own may have closed the socket, and the number be that of another.
+    const fd = this.#open("send on");
     for (let repeats = 0;;) {
       const result = to === null ? this.#io.send(fd, data, QUIET) : this.#io.sendto(fd, data, QUIET, to);
       if (!failed(result)) return result;
@@ -619,11 +620,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const run = settingsOf(settings, doing);
     const views = data instanceof Uint8Array ? [data] : data;
     for (let since = 0;;) {
-      const fd = this.#open("send on");
-      const to = this.#to(fd, settings.remoteAddr);
+      const to = this.#to(this.#open("send on"), settings.remoteAddr);
       const control = controlOf(run, this, doing);
       try {
-        const sent = this.#sendNow(fd, views, to, control, doing);
+        const sent = this.#sendNow(this.#open("send on"), views, to, control, doing);
         if (sent !== null) {
           const others = turn();
           if (others !== null) await others;
