@@ -244,14 +244,14 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const fd = this.#open("receive on");
     if (this.plan.gro) return this.#fromTrain(fd, buffer);
     const into = buffer === undefined ? inbox.bytes : buffer;
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       const result = this.#io.recvfrom(fd, into, TRUNC, name, nameLength);
       if (!failed(result)) {
         const from = addressIn(name, 0, nameLength[0]!);
         if (result > into.byteLength) throw this.#doesNotFit(result, into.byteLength, from);
         return [buffer === undefined ? copied(result) : buffer.subarray(0, result) as Bytes, from];
       }
-      if (this.#blocked("recvfrom", fd)) return null;
+      if (this.#blocked("recvfrom", fd, repeats)) return null;
     }
   }
 
@@ -272,13 +272,16 @@ export class NativeEngine implements Engine, Receiver, Sender {
     );
   }
 
-  /** Whether nothing is there; false when the call is to be made again. Throws what else came. */
-  #blocked(syscall: string, fd: number): boolean {
+  /**
+   * Whether nothing is there; false when the call is to be made again, which then is attempt `repeats` plus one. Throws
+   * what else came.
+   */
+  #blocked(syscall: string, fd: number, repeats: number): boolean {
     if (failedWith("EAGAIN")) return true;
     if (failedWith("EINTR")) return false;
     const errno = lastErrno();
     // Without a peer nobody knows to which destination a report belongs: the error queue tells, and this goes on.
-    if (isReceivedReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
+    if (repeats < REPEATS && isReceivedReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
     throw systemErrorOf(errno, syscall, `Cannot receive on ${this.#name()}`, {
       ECONNREFUSED: "an earlier datagram was refused: nothing receives there",
       EMSGSIZE: "an earlier datagram was larger than the path takes",
@@ -348,12 +351,12 @@ export class NativeEngine implements Engine, Receiver, Sender {
   #fill(fd: number): DatagramBatch | null {
     const train = this.#train ??= new DatagramBatch({ byteLength: DATAGRAM_MAX });
     if (this.#next < train.length) return train;
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       const count = access.receive(train, this.#io, fd, this, RECEIVING);
       this.#next = 0;
       if (!failed(count)) return train;
       train.clear();
-      if (this.#blocked("recvmmsg", fd)) return null;
+      if (this.#blocked("recvmmsg", fd, repeats)) return null;
     }
   }
 
@@ -408,9 +411,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
   #message(fd: number, buffer: Bytes | undefined): Datagram<DatagramField> | null {
     if (this.plan.gro) return this.#messageFromTrain(fd, buffer);
     const { fields, port } = this;
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       if (failed(inbox.receive(this.#io, fd, INBOX, DATAGRAM_MAX, 1))) {
-        if (this.#blocked("recvmmsg", fd)) return null;
+        if (this.#blocked("recvmmsg", fd, repeats)) return null;
         continue;
       }
       if (fields.length > 0 && inbox.controlCut(0)) {
@@ -497,10 +500,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
       leaveAbove(this.socket as Socket, false);
       return batch.length;
     }
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       const count = access.receive(batch, this.#io, fd, this, RECEIVING);
       if (!failed(count)) return batch.length;
-      if (this.#blocked("recvmmsg", fd)) return 0;
+      if (this.#blocked("recvmmsg", fd, repeats)) return 0;
     }
   }
 
@@ -893,7 +896,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   reported(error: unknown): boolean {
     const errno = error instanceof Error ? (error as { errno?: unknown }).errno : undefined;
-    return typeof errno === "number" && isReceivedReport(errno);
+    // Without a peer it is not given as one: what is, came each time.
+    return typeof errno === "number" && isReceivedReport(errno) && this.remoteAddr !== null;
   }
 
   ref(): void {

@@ -162,3 +162,29 @@ test("a path that refuses trains keeps another destination of the batch from not
   );
   assertEquals(output.split("\n"), ["400 400", "true", "true"]);
 });
+
+test(
+  "a receive that is forbidden each time is an error, and keeps nobody else from running",
+  OTHER_PROGRAM,
+  async () => {
+    const output = await runWith(
+      ["-A"],
+      // EACCES: also what a router says, of an earlier datagram.
+      `${on({ denies: 13 })}
+     using socket = udp.bindUdp({ hostname: "127.0.0.1" });
+     const batch = new udp.DatagramBatch();
+     const code = (error) => console.log(error.code);
+     for (const call of ["tryReceive", "tryReceiveBatch"]) try { socket[call](call === "tryReceive" ? undefined : batch) } catch (error) { code(error) }
+     for (const call of ["receive", "receiveMessage"]) await socket[call]().catch(code);
+     await socket.receiveBatch(batch).catch(code);
+     await socket[Symbol.asyncIterator]().next().catch(code);
+     using connected = await udp.connectUdp({ hostname: "127.0.0.1", port: socket.addr.port });
+     await connected.receive().catch(code);
+     // Each may be a report of an earlier datagram, which ends no loop.
+     setTimeout(() => connected.close(), 20);
+     for await (const _ of connected);
+     console.log("closed");`,
+    );
+    assertEquals(output.split("\n"), [...Array(7).fill("EACCES"), "closed"]);
+  },
+);
