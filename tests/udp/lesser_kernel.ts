@@ -16,6 +16,8 @@ export interface LesserKernel {
   refuses?: { after: number; errno: number; port?: number };
   /** The errno of every receive, as where a security module forbids it; a program that asks on for 5 seconds is ended. */
   denies?: number;
+  /** Whether there are no descriptors left for sockets: EMFILE. */
+  full?: boolean;
   /** The most messages that one call takes. */
   messages?: number;
 }
@@ -39,7 +41,7 @@ const PRELUDE = `
     own.memcpy(own.__errno_location(), new Int32Array([errno]), 4n);
     return -1;
   };
-  const SOL_UDP = 17, UDP_SEGMENT = 103, EINVAL = 22, ENOSYS = 38, ENOPROTOOPT = 92;
+  const SOL_UDP = 17, UDP_SEGMENT = 103, EINVAL = 22, EMFILE = 24, ENOSYS = 38, ENOPROTOOPT = 92;
   const memory = (address) => new Deno.UnsafePointerView(Deno.UnsafePointer.create(address));
   /** Where the control message with the size of segments is in memory, or null. */
   const segmentAt = (header) => {
@@ -90,7 +92,7 @@ const PRELUDE = `
     const changed = {
       ...library.symbols,
       socket(family, type, protocol) {
-        const fd = socket(family, type, protocol);
+        const fd = kernel.full ? fail(EMFILE) : socket(family, type, protocol);
         seen.delete(fd);
         return fd;
       },

@@ -188,3 +188,25 @@ test(
     assertEquals(output.split("\n"), [...Array(7).fill("EACCES"), "closed"]);
   },
 );
+
+test(
+  "a batch is sent where no other socket can be opened, and by trains as soon as one can",
+  OTHER_PROGRAM,
+  async () => {
+    const output = await runWith(
+      ["-A"],
+      `${on({})}
+     using socket = udp.bindUdp({ hostname: "127.0.0.1" });
+     const batch = new udp.DatagramBatch();
+     for (let i = 0; i < 9; i++) batch.add(new Uint8Array(9), { remoteAddr: socket.addr });
+     kernel.full = true;
+     console.log(await socket.sendBatch(batch), globalThis.told.trains);
+     kernel.full = false;
+     console.log(await socket.sendBatch(batch, { start: 1 }), globalThis.told.trains);
+     for (let i = 0; i < 17; i++) if (socket.tryReceive()[0].length !== 9) throw new Error("another length");
+     console.log(socket.tryReceive());`,
+    );
+    // One of them is that by which the kernel is asked.
+    assertEquals(output.split("\n"), ["9 0", "8 2", "null"]);
+  },
+);
