@@ -692,23 +692,23 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (Array.isArray(batch)) return this.#sendAll(batch, options);
     const one = batch as DatagramBatch;
     try {
-      const signal = signalOf(options, SENDING);
       const progress = this.#begin(one, options);
       const { start, end, at } = progress;
-      return at === end ? gaveBack(one, at - start) : this.#sendRest(one, progress, signal);
+      return at === end ? gaveBack(one, at - start) : this.#sendRest(one, progress);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   /** Takes a batch and sends what goes out now; the caller gives the batch back, unless this throws. */
-  #begin(batch: DatagramBatch, part: Part | undefined): Progress {
+  #begin(batch: DatagramBatch, options: (WaitOptions & Part) | undefined): Progress {
     access.take(batch, SENDING);
     let progress: Progress | null = null;
     try {
-      const { start, end } = partOf(part, batch.length, SENDING);
-      progress = { start, end, at: start, full: false };
       access.sent(batch, 0);
+      const signal = signalOf(options, SENDING);
+      const { start, end } = partOf(options, batch.length, SENDING);
+      progress = { start, end, at: start, full: false, signal };
       this.#allow(batch, start, end);
       this.#push(batch, progress);
       return progress;
@@ -718,7 +718,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
   }
 
-  async #sendRest(batch: DatagramBatch, progress: Progress, signal: AbortSignal | undefined): Promise<number> {
+  async #sendRest(batch: DatagramBatch, progress: Progress): Promise<number> {
+    const { signal } = progress;
     try {
       for (let since = 0; progress.at < progress.end;) {
         if (progress.full) await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
@@ -954,6 +955,7 @@ interface Progress {
   at: number;
   /** Whether it stopped for the queue of the interface, and not for the socket. */
   full: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** What a call with a batch has got without waiting; the batch is given back when the call is over. */

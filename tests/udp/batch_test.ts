@@ -289,6 +289,13 @@ both("UdpSocket.sendBatch() refuses wrong parts and batches, and tells how far i
   await assertRejects(() => socket.sendBatch({} as never), TypeError, "it must be a DatagramBatch");
   await assertRejects(() => socket.receiveBatch([] as never), TypeError, "it must be a DatagramBatch");
   assertEquals(await socket.sendBatch(batch, { start: 1 }), 0);
+  assertEquals([await socket.sendBatch(batch), batch.sent], [1, 1]);
+  // What is refused at once counts as well: who goes on from there misses nothing.
+  const late = await assertRejects(() => socket.sendBatch(batch, { signal: AbortSignal.abort() }));
+  assertEquals([(late as unknown as { sent: number }).sent, batch.sent], [0, 0]);
+  assertEquals([await socket.sendBatch(batch), batch.sent], [1, 1]);
+  await assertRejects(() => socket.sendBatch(batch, { end: 2 }), RangeError);
+  assertEquals(batch.sent, 0);
   batch.add(bytes("no peer"));
   batch.add(bytes("after"), { remoteAddr: socket.addr });
   const error = await assertRejects(() => socket.sendBatch(batch), TypeError, "remoteAddr");
