@@ -779,6 +779,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     for (let run = batch.run(start), last = batch.run(end - 1); run <= last; run++) {
       const to = access.destination(batch, run);
       if (to === null) {
+        // It may have been connected by way of `socket`.
+        if (this.remoteAddr !== null) continue;
         throw new TypeError(`${SENDING}: the socket has no peer, so each datagram must have a remoteAddr`);
       }
       if (!isGranted(to)) this.#ask(to, false);

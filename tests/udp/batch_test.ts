@@ -611,6 +611,21 @@ test(
   },
 );
 
+test(
+  "a socket that was connected by way of `socket` sends batches to its peer, as it does single datagrams",
+  NATIVE,
+  async () => {
+    using receiver = bind();
+    using sender = bind();
+    sender.socket.connect(receiver.addr);
+    const batch = new DatagramBatch();
+    for (let i = 0; i < 9; i++) batch.add(numbered(i, 9));
+    assertEquals(await sender.send(numbered(9, 9)), 9);
+    assertEquals([await sender.sendBatch(batch), batch.sent], [9, 9]);
+    assertEquals((await receiveAll(receiver, 10)).map(([i]) => i), [9, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  },
+);
+
 test("refusals do not end a batch in its midst: nothing is skipped", { ...NATIVE, run: [] }, async () => {
   using sender = bind();
   const gone = bind();
