@@ -65,7 +65,7 @@ export interface BatchAccess {
   /** recvmmsg: how many messages came, negative when it failed. */
   receive(batch: DatagramBatch, io: LibcIo, fd: number, from: Receiver, doing: string): number;
   /** Takes over what another batch has from a datagram on, which is of one message. */
-  takeOver(batch: DatagramBatch, from: DatagramBatch, first: number): void;
+  takeOver(batch: DatagramBatch, from: DatagramBatch, first: number, doing: string): void;
   /** Puts one datagram into it that came otherwise: the room for it, and then its length and sender. */
   room(batch: DatagramBatch, doing: string): Bytes;
   put(batch: DatagramBatch, byteLength: number, remoteAddr: UdpAddress): void;
@@ -164,7 +164,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
         batch.#busy = false;
       },
       receive: (batch, io, fd, from, doing) => batch.#receive(io, fd, from, doing),
-      takeOver: (batch, from, first) => batch.#takeOver(from, first),
+      takeOver: (batch, from, first, doing) => batch.#takeOver(from, first, doing),
       room: (batch, doing) => {
         batch.#arena.verify(doing);
         return batch.#arena.bytes.subarray(0, batch.#size);
@@ -469,11 +469,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
   #receive(io: LibcIo, fd: number, { plan, fields, port }: Receiver, doing: string): number {
     const arena = this.#arena;
     const size = plan.gro ? DATAGRAM_MAX : this.#size;
-    if (arena.byteLength < size) {
-      throw new RangeError(
-        `${doing}: the batch has ${arena.byteLength} bytes, it must have at least ${size} where the socket has gro`,
-      );
-    }
+    this.#checkRoom(size, doing);
     const most = plan.gro ? TRAINS : plan.control > 0 ? TOLD : MESSAGES_MAX;
     const count = arena.receive(io, fd, plan, size, most);
     if (failed(count)) {
@@ -507,6 +503,14 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     }
     this.#runs = run + 1;
     return count;
+  }
+
+  #checkRoom(size: number, doing: string): void {
+    const { byteLength } = this.#arena;
+    if (byteLength >= size) return;
+    throw new RangeError(
+      `${doing}: the batch has ${byteLength} bytes, it must have at least ${size} where the socket has gro`,
+    );
   }
 
   #begin(fields: readonly DatagramField[], port: number): void {
@@ -555,7 +559,8 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     this.#length += count;
   }
 
-  #takeOver(other: DatagramBatch, first: number): void {
+  #takeOver(other: DatagramBatch, first: number, doing: string): void {
+    this.#checkRoom(DATAGRAM_MAX, doing);
     const from = other.byteOffset(first);
     const last = other.#length - 1;
     const byteLength = other.byteOffset(last) + other.byteLength(last) - from;

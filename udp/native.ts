@@ -495,7 +495,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
   #batch(batch: DatagramBatch): number {
     const fd = this.#open("receive on");
     if (this.left) {
-      access.takeOver(batch, this.#train!, this.#next);
+      access.takeOver(batch, this.#train!, this.#next, RECEIVING);
       this.#next = this.#train!.length;
       leaveAbove(this.socket as Socket, false);
       return batch.length;

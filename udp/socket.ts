@@ -373,7 +373,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
   /**
    * Takes the datagrams that are there, now.
    *
-   * @param batch Where to put them.
+   * @param batch Where to put them; what it had received before is gone, also when there are none.
    * @returns How many; null when there are none.
    */
   tryReceiveBatch(batch: DatagramBatch): number | null {

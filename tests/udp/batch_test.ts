@@ -626,6 +626,24 @@ test(
   },
 );
 
+test(
+  "a batch that is too small for trains is refused by a socket with gro, also for the rest of one",
+  NATIVE,
+  async () => {
+    using receiver = bind({ gro: true });
+    using sender = bind();
+    const small = new DatagramBatch({ byteLength: 4000 });
+    const said = "the batch has 4000 bytes, it must have at least 65535";
+    assertThrows(() => receiver.tryReceiveBatch(small), RangeError, said);
+    const batch = new DatagramBatch();
+    for (let i = 0; i < 3; i++) batch.add(numbered(i, 1000), { remoteAddr: receiver.addr });
+    assertEquals(await sender.sendBatch(batch), 3);
+    assertEquals((await receiver.receive())[0][0], 0);
+    assertThrows(() => receiver.tryReceiveBatch(small), RangeError, said);
+    assertEquals(await receiveAll(receiver, 2), [[1, 1000], [2, 1000]]);
+  },
+);
+
 test("refusals do not end a batch in its midst: nothing is skipped", { ...NATIVE, run: [] }, async () => {
   using sender = bind();
   const gone = bind();
