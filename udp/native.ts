@@ -12,7 +12,7 @@ import {
   systemErrorOf,
   withSent,
 } from "../internal/errno.ts";
-import { type LibcIo, libcIo } from "../internal/libc_io.ts";
+import { byteLengthOf, type LibcIo, libcIo } from "../internal/libc_io.ts";
 import { DATAGRAM_MAX, MessageArena, type ReceivePlan, receivePlan, SINGLE, type Trains } from "../internal/mmsg.ts";
 import { sendMessage } from "../internal/msghdr.ts";
 import { checkDestination, checkNet, isGranted } from "../internal/permission.ts";
@@ -119,11 +119,15 @@ function copied(byteLength: number): Bytes {
   return new Uint8Array(inbox.bytes.subarray(0, byteLength));
 }
 
-/** The beginning of a buffer, with these bytes in it. */
+/** The beginning of a buffer, with as much of these bytes in it as fits. */
 function filled(buffer: Bytes, data: Bytes): Bytes {
-  buffer.set(data);
-  return buffer.subarray(0, data.byteLength);
+  const length = Math.min(data.byteLength, byteLengthOf(buffer));
+  set(buffer, data.subarray(0, length));
+  return buffer.subarray(0, length);
 }
+
+/** Not a method of the caller's own: it would get a view of the memory that all sockets share. */
+const set: (into: Uint8Array, data: Uint8Array) => void = Function.prototype.call.bind(Uint8Array.prototype.set);
 
 function isReport(errno: number): boolean {
   return (reports ??= new Set(REPORTS.map(errnoNumber))).has(errno);
@@ -379,9 +383,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const data = train.data(i);
     this.#given(train);
     if (buffer === undefined) return [data.slice(), from];
-    if (data.byteLength > buffer.byteLength) throw this.#doesNotFit(data.byteLength, buffer.byteLength, from);
-    buffer.set(data);
-    return [buffer.subarray(0, data.byteLength) as Bytes, from];
+    const room = byteLengthOf(buffer);
+    if (data.byteLength > room) throw this.#doesNotFit(data.byteLength, room, from);
+    return [filled(buffer as Bytes, data), from];
   }
 
   async receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
@@ -424,9 +428,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       const byteLength = inbox.length(0);
       const { reader } = inbox;
       const from = addressIn(reader.bytes, inbox.sender(0), inbox.senderLength(0));
-      const data = buffer === undefined
-        ? copied(byteLength)
-        : filled(buffer, inbox.bytes.subarray(0, Math.min(byteLength, buffer.byteLength)));
+      const data = buffer === undefined ? copied(byteLength) : filled(buffer, inbox.bytes.subarray(0, byteLength));
       if (fields.length === 0) return datagramOf(data, from, byteLength, fields, () => {});
       const told = inboxReader ??= new FieldReader(reader);
       told.turnTo(inbox.controlStart(0), inbox.controlEnd(0));
@@ -439,7 +441,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (train === null) return null;
     const i = this.#next;
     const data = train.data(i);
-    const held = buffer === undefined ? data.slice() : filled(buffer, data.subarray(0, buffer.byteLength));
+    const held = buffer === undefined ? data.slice() : filled(buffer, data);
     const { fields } = this;
     const got = datagramOf(held, train.remoteAddr(i), data.byteLength, fields, (field) => train.metadata(i, field));
     this.#given(train);

@@ -395,6 +395,31 @@ test(
   },
 );
 
+test(
+  "receives show nobody the memory that sockets share, not even a buffer with methods of its own",
+  NATIVE,
+  async () => {
+    let seen = 0;
+    class Odd extends Uint8Array<ArrayBuffer> {
+      override set(data: ArrayLike<number>): void {
+        seen++;
+        super.set(data);
+      }
+    }
+    for (const gro of [false, true]) {
+      using socket = bind({ gro });
+      for (const length of [3, 5]) {
+        await socket.send(new Uint8Array(length).fill(7), socket.addr);
+        const { data, byteLength } = await socket.receiveMessage({ buffer: new Odd(new ArrayBuffer(4)) });
+        assertEquals([[...data], byteLength], [Array(Math.min(length, 4)).fill(7), length]);
+      }
+      await socket.send(bytes("abc"), socket.addr);
+      assertEquals(text((await socket.receive(new Odd(new ArrayBuffer(4))))[0]), "abc");
+    }
+    assertEquals(seen, 0);
+  },
+);
+
 test("send() and iteration give what a getter or a signal threw, whatever it is", NATIVE, async () => {
   using socket = bind();
   const remoteAddr = {
