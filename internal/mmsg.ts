@@ -17,7 +17,7 @@ import { ControlReader, controlSpace, type Sought, sought, writeShort } from "./
 import { failed } from "./errno.ts";
 import { LAYOUT } from "./layout.ts";
 import { libc } from "./libc.ts";
-import type { LibcIo } from "./libc_io.ts";
+import { byteLengthOf, type LibcIo } from "./libc_io.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -251,8 +251,7 @@ export class MessageArena {
 
   /** Throws when the memory is gone. */
   verify(doing: string): void {
-    // The buffer's own getter: of a view that lost its memory both are 0.
-    if (this.bytes.byteLength === this.byteLength) return;
+    if (byteLengthOf(this.bytes) === this.byteLength) return;
     throw new TypeError(`${doing}: the memory of the batch was transferred, it must stay where it is`);
   }
 

@@ -111,7 +111,7 @@ function encode(family: "inet" | "inet6", remoteAddr: unknown, doing: string): B
   const flow = flowInfo === undefined || bytes.length === 4 ? {} : { flowInfo };
   const result = encodeAddress(own, { hostname, port, ...flow }, `${doing}: remoteAddr`, "linux");
   // What a name of an interface means may change.
-  if (flowInfo === undefined && !/%\D/.test(hostname)) remember(family, hostname, port, result);
+  if (flowInfo === undefined && !/%.*\D/.test(hostname)) remember(family, hostname, port, result);
   return result;
 }
 

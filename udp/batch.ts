@@ -4,7 +4,7 @@ import { integer, object, shown } from "../internal/argument.ts";
 import type { ReceivePlan, Trains } from "../internal/mmsg.ts";
 import { DATAGRAM_MAX, ENTRY, MessageArena, MESSAGES_MAX } from "../internal/mmsg.ts";
 import { failed } from "../internal/errno.ts";
-import type { LibcIo } from "../internal/libc_io.ts";
+import { byteLengthOf, type LibcIo } from "../internal/libc_io.ts";
 import { addressIn, encodedDestination } from "./address.ts";
 import { controlOf, type ControlSender, type RunSettings, sameSettings, settingsOf, wordOf } from "./control.ts";
 import { isDetached } from "./engine.ts";
@@ -65,7 +65,7 @@ export interface BatchAccess {
   /** recvmmsg: how many messages came, negative when it failed. */
   receive(batch: DatagramBatch, io: LibcIo, fd: number, from: Receiver, doing: string): number;
   /** Takes over what another batch has from a datagram on, which is of one message. */
-  takeOver(batch: DatagramBatch, from: DatagramBatch, first: number): void;
+  takeOver(batch: DatagramBatch, from: DatagramBatch, first: number, doing: string): void;
   /** Puts one datagram into it that came otherwise: the room for it, and then its length and sender. */
   room(batch: DatagramBatch, doing: string): Bytes;
   put(batch: DatagramBatch, byteLength: number, remoteAddr: UdpAddress): void;
@@ -164,7 +164,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
         batch.#busy = false;
       },
       receive: (batch, io, fd, from, doing) => batch.#receive(io, fd, from, doing),
-      takeOver: (batch, from, first) => batch.#takeOver(from, first),
+      takeOver: (batch, from, first, doing) => batch.#takeOver(from, first, doing),
       room: (batch, doing) => {
         batch.#arena.verify(doing);
         return batch.#arena.bytes.subarray(0, batch.#size);
@@ -336,16 +336,13 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     if (!(data instanceof Uint8Array)) {
       throw new TypeError(`${doing}: the data is ${shown(data)}, it must be a Uint8Array`);
     }
-    const { byteLength } = data;
+    const byteLength = byteLengthOf(data);
     if (isDetached(data)) throw new TypeError(`${doing}: the buffer of the data was transferred, it must be here`);
     const { segmentSize } = settings ?? NO_SETTINGS;
     const size = segmentSize === undefined
       ? byteLength
       : integer(segmentSize, `${doing}: segmentSize`, 1, DATAGRAM_MAX);
-    const offset = this.#used;
-    if (!this.#reserve(byteLength, Math.min(size, byteLength), settings ?? NO_SETTINGS, doing)) return false;
-    this.#arena.bytes.set(data, offset);
-    return true;
+    return this.#reserve(data, byteLength, Math.min(size, byteLength), settings ?? NO_SETTINGS, doing);
   }
 
   /**
@@ -357,10 +354,9 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    */
   reserve(byteLength: number, remoteAddr?: UdpDestination): number {
     const doing = "Cannot reserve room for a datagram";
-    integer(byteLength, "Cannot reserve room for a datagram: byteLength", 0, DATAGRAM_MAX);
-    const offset = this.#used;
+    integer(byteLength, `${doing}: byteLength`, 0, DATAGRAM_MAX);
     const settings = remoteAddr === undefined ? NO_SETTINGS : { remoteAddr };
-    return this.#reserve(byteLength, byteLength, settings, doing) ? offset : -1;
+    return this.#reserve(null, byteLength, byteLength, settings, doing) ? this.#used - byteLength : -1;
   }
 
   /** Views with all that is known, valid until the next receive. */
@@ -409,7 +405,15 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
 
   // ---- Filling ----
 
-  #reserve(byteLength: number, size: number, settings: Omit<OutgoingDatagram, "data">, doing: string): boolean {
+  #reserve(
+    data: Uint8Array | null,
+    byteLength: number,
+    size: number,
+    settings: Omit<OutgoingDatagram, "data">,
+    doing: string,
+  ): boolean {
+    // Settings may be getters of the caller's own, which use this very batch: none runs between the checks and the entry.
+    const shared = this.#sharedSettings(settings, doing);
     this.#free(doing);
     this.#arena.verify(doing);
     if (this.#received) {
@@ -420,9 +424,11 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     }
     const count = size === 0 ? 1 : Math.ceil(byteLength / size);
     if (this.#used + byteLength > this.#arena.byteLength || this.#length + count > DATAGRAMS_MAX) return false;
+    // What was transferred meanwhile throws here.
+    if (data !== null) this.#arena.bytes.set(data, this.#used);
     let run = this.#runs - 1;
-    if (run < 0 || !sameSettings(this.#settings[run]!, settings)) {
-      this.#settings[++run] = settingsOf(settings, doing);
+    if (run < 0 || this.#settings[run] !== shared) {
+      this.#settings[++run] = shared;
       this.#runs = run + 1;
     }
     this.#laidOut = null;
@@ -434,6 +440,12 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     }
     this.#used += byteLength;
     return true;
+  }
+
+  /** The settings, checked: those of the last run when they say the same. */
+  #sharedSettings(settings: Omit<OutgoingDatagram, "data">, doing: string): RunSettings {
+    const last = this.#settings[this.#runs - 1];
+    return last !== undefined && sameSettings(last, settings) ? last : settingsOf(settings, doing);
   }
 
   /** Makes room in the index. */
@@ -457,14 +469,14 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
   #receive(io: LibcIo, fd: number, { plan, fields, port }: Receiver, doing: string): number {
     const arena = this.#arena;
     const size = plan.gro ? DATAGRAM_MAX : this.#size;
-    if (arena.byteLength < size) {
-      throw new RangeError(
-        `${doing}: the batch has ${arena.byteLength} bytes, it must have at least ${size} where the socket has gro`,
-      );
-    }
+    this.#checkRoom(size, doing);
     const most = plan.gro ? TRAINS : plan.control > 0 ? TOLD : MESSAGES_MAX;
     const count = arena.receive(io, fd, plan, size, most);
-    if (failed(count)) return count;
+    if (failed(count)) {
+      // Senders and metadata of what it had lay in the headers that were made ready.
+      if (this.#byMessages) this.#empty();
+      return count;
+    }
     this.#begin(fields, port);
     if (this.#messages.length < count) this.#messages = new Int32Array(MESSAGES_MAX);
     if (plan.control > 0) this.#refuseCut(count, doing);
@@ -491,6 +503,14 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     }
     this.#runs = run + 1;
     return count;
+  }
+
+  #checkRoom(size: number, doing: string): void {
+    const { byteLength } = this.#arena;
+    if (byteLength >= size) return;
+    throw new RangeError(
+      `${doing}: the batch has ${byteLength} bytes, it must have at least ${size} where the socket has gro`,
+    );
   }
 
   #begin(fields: readonly DatagramField[], port: number): void {
@@ -539,7 +559,8 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     this.#length += count;
   }
 
-  #takeOver(other: DatagramBatch, first: number): void {
+  #takeOver(other: DatagramBatch, first: number, doing: string): void {
+    this.#checkRoom(DATAGRAM_MAX, doing);
     const from = other.byteOffset(first);
     const last = other.#length - 1;
     const byteLength = other.byteOffset(last) + other.byteLength(last) - from;

@@ -3,7 +3,7 @@
 import { integer, object, shown, text } from "../internal/argument.ts";
 import { type ControlMessage, encodeControl } from "../internal/cmsg.ts";
 import { constant } from "../internal/constants.ts";
-import { familyOf, ipOf, isMapped, parseIp } from "../internal/sockaddr.ts";
+import { familyOf, type InetAddress, ipOf, isMapped, parseIp } from "../internal/sockaddr.ts";
 import { addressOf, encodedDestination } from "./address.ts";
 import type { OutgoingDatagram, UdpAddress } from "./types.ts";
 
@@ -16,6 +16,8 @@ export interface RunSettings {
   readonly remoteAddr: UdpAddress | null;
   /** Its sockaddr. */
   readonly address: Bytes | null;
+  /** What is in the sockaddr besides host and port: an address of `Socket` may say it. */
+  readonly flowInfo: number | undefined;
   readonly source: string | undefined;
   readonly interfaceIndex: number | undefined;
   readonly hopLimit: number | undefined;
@@ -27,7 +29,8 @@ export interface RunSettings {
 export function sameSettings(one: RunSettings, settings: Settings): boolean {
   const { remoteAddr, localAddr } = settings;
   return one.remoteAddr?.hostname === remoteAddr?.hostname && one.remoteAddr?.port === remoteAddr?.port &&
-    one.source === localAddr?.hostname && one.interfaceIndex === settings.interfaceIndex &&
+    one.flowInfo === (remoteAddr as InetAddress | undefined)?.flowInfo && one.source === localAddr?.hostname &&
+    one.interfaceIndex === settings.interfaceIndex &&
     one.hopLimit === settings.hopLimit && one.dscp === settings.dscp && one.ecn === settings.ecn;
 }
 
@@ -50,6 +53,7 @@ export function settingsOf(settings: Settings, doing: string): RunSettings {
   return {
     remoteAddr: remoteAddr === undefined ? null : Object.freeze(addressOf(remoteAddr.hostname, remoteAddr.port)),
     address,
+    flowInfo: (remoteAddr as InetAddress | undefined)?.flowInfo,
     source,
     interfaceIndex: number(interfaceIndex, "interfaceIndex", 1, 0x7fff_ffff),
     hopLimit: number(hopLimit, "hopLimit", 1, 255),

@@ -12,7 +12,7 @@ import {
   systemErrorOf,
   withSent,
 } from "../internal/errno.ts";
-import { type LibcIo, libcIo } from "../internal/libc_io.ts";
+import { byteLengthOf, type LibcIo, libcIo } from "../internal/libc_io.ts";
 import { DATAGRAM_MAX, MessageArena, type ReceivePlan, receivePlan, SINGLE, type Trains } from "../internal/mmsg.ts";
 import { sendMessage } from "../internal/msghdr.ts";
 import { checkDestination, checkNet, isGranted } from "../internal/permission.ts";
@@ -119,11 +119,15 @@ function copied(byteLength: number): Bytes {
   return new Uint8Array(inbox.bytes.subarray(0, byteLength));
 }
 
-/** The beginning of a buffer, with these bytes in it. */
+/** The beginning of a buffer, with as much of these bytes in it as fits. */
 function filled(buffer: Bytes, data: Bytes): Bytes {
-  buffer.set(data);
-  return buffer.subarray(0, data.byteLength);
+  const length = Math.min(data.byteLength, byteLengthOf(buffer));
+  set(buffer, data.subarray(0, length));
+  return buffer.subarray(0, length);
 }
+
+/** Not a method of the caller's own: it would get a view of the memory that all sockets share. */
+const set: (into: Uint8Array, data: Uint8Array) => void = Function.prototype.call.bind(Uint8Array.prototype.set);
 
 function isReport(errno: number): boolean {
   return (reports ??= new Set(REPORTS.map(errnoNumber))).has(errno);
@@ -240,18 +244,18 @@ export class NativeEngine implements Engine, Receiver, Sender {
   // ---- Receiving ----
 
   tryReceive(buffer?: Uint8Array): Received | null {
-    const fd = this.#open("receive on");
     if (buffer !== undefined) this.#check(buffer);
+    const fd = this.#open("receive on");
     if (this.plan.gro) return this.#fromTrain(fd, buffer);
     const into = buffer === undefined ? inbox.bytes : buffer;
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       const result = this.#io.recvfrom(fd, into, TRUNC, name, nameLength);
       if (!failed(result)) {
         const from = addressIn(name, 0, nameLength[0]!);
         if (result > into.byteLength) throw this.#doesNotFit(result, into.byteLength, from);
         return [buffer === undefined ? copied(result) : buffer.subarray(0, result) as Bytes, from];
       }
-      if (this.#blocked("recvfrom", fd)) return null;
+      if (this.#blocked("recvfrom", fd, repeats)) return null;
     }
   }
 
@@ -272,13 +276,16 @@ export class NativeEngine implements Engine, Receiver, Sender {
     );
   }
 
-  /** Whether nothing is there; false when the call is to be made again. Throws what else came. */
-  #blocked(syscall: string, fd: number): boolean {
+  /**
+   * Whether nothing is there; false when the call is to be made again, which then is attempt `repeats` plus one. Throws
+   * what else came.
+   */
+  #blocked(syscall: string, fd: number, repeats: number): boolean {
     if (failedWith("EAGAIN")) return true;
     if (failedWith("EINTR")) return false;
     const errno = lastErrno();
     // Without a peer nobody knows to which destination a report belongs: the error queue tells, and this goes on.
-    if (isReceivedReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
+    if (repeats < REPEATS && isReceivedReport(errno) && kernelAddressOf(fd, "remote") === null) return false;
     throw systemErrorOf(errno, syscall, `Cannot receive on ${this.#name()}`, {
       ECONNREFUSED: "an earlier datagram was refused: nothing receives there",
       EMSGSIZE: "an earlier datagram was larger than the path takes",
@@ -348,12 +355,12 @@ export class NativeEngine implements Engine, Receiver, Sender {
   #fill(fd: number): DatagramBatch | null {
     const train = this.#train ??= new DatagramBatch({ byteLength: DATAGRAM_MAX });
     if (this.#next < train.length) return train;
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       const count = access.receive(train, this.#io, fd, this, RECEIVING);
       this.#next = 0;
       if (!failed(count)) return train;
       train.clear();
-      if (this.#blocked("recvmmsg", fd)) return null;
+      if (this.#blocked("recvmmsg", fd, repeats)) return null;
     }
   }
 
@@ -376,9 +383,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const data = train.data(i);
     this.#given(train);
     if (buffer === undefined) return [data.slice(), from];
-    if (data.byteLength > buffer.byteLength) throw this.#doesNotFit(data.byteLength, buffer.byteLength, from);
-    buffer.set(data);
-    return [buffer.subarray(0, data.byteLength) as Bytes, from];
+    const room = byteLengthOf(buffer);
+    if (data.byteLength > room) throw this.#doesNotFit(data.byteLength, room, from);
+    return [filled(buffer as Bytes, data), from];
   }
 
   async receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
@@ -387,8 +394,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     let since = 0;
     let mine = this.#waiting === 0;
     for (;;) {
-      const fd = this.#open("receive on");
       if (buffer !== undefined) this.#check(buffer);
+      const fd = this.#open("receive on");
       const got = mine ? this.#message(fd, buffer) : null;
       if (got !== null) {
         const others = turn();
@@ -408,9 +415,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
   #message(fd: number, buffer: Bytes | undefined): Datagram<DatagramField> | null {
     if (this.plan.gro) return this.#messageFromTrain(fd, buffer);
     const { fields, port } = this;
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       if (failed(inbox.receive(this.#io, fd, INBOX, DATAGRAM_MAX, 1))) {
-        if (this.#blocked("recvmmsg", fd)) return null;
+        if (this.#blocked("recvmmsg", fd, repeats)) return null;
         continue;
       }
       if (fields.length > 0 && inbox.controlCut(0)) {
@@ -421,9 +428,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       const byteLength = inbox.length(0);
       const { reader } = inbox;
       const from = addressIn(reader.bytes, inbox.sender(0), inbox.senderLength(0));
-      const data = buffer === undefined
-        ? copied(byteLength)
-        : filled(buffer, inbox.bytes.subarray(0, Math.min(byteLength, buffer.byteLength)));
+      const data = buffer === undefined ? copied(byteLength) : filled(buffer, inbox.bytes.subarray(0, byteLength));
       if (fields.length === 0) return datagramOf(data, from, byteLength, fields, () => {});
       const told = inboxReader ??= new FieldReader(reader);
       told.turnTo(inbox.controlStart(0), inbox.controlEnd(0));
@@ -436,7 +441,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (train === null) return null;
     const i = this.#next;
     const data = train.data(i);
-    const held = buffer === undefined ? data.slice() : filled(buffer, data.subarray(0, buffer.byteLength));
+    const held = buffer === undefined ? data.slice() : filled(buffer, data);
     const { fields } = this;
     const got = datagramOf(held, train.remoteAddr(i), data.byteLength, fields, (field) => train.metadata(i, field));
     this.#given(train);
@@ -492,24 +497,25 @@ export class NativeEngine implements Engine, Receiver, Sender {
   #batch(batch: DatagramBatch): number {
     const fd = this.#open("receive on");
     if (this.left) {
-      access.takeOver(batch, this.#train!, this.#next);
+      access.takeOver(batch, this.#train!, this.#next, RECEIVING);
       this.#next = this.#train!.length;
       leaveAbove(this.socket as Socket, false);
       return batch.length;
     }
-    for (;;) {
+    for (let repeats = 1;; repeats++) {
       const count = access.receive(batch, this.#io, fd, this, RECEIVING);
       if (!failed(count)) return batch.length;
-      if (this.#blocked("recvmmsg", fd)) return 0;
+      if (this.#blocked("recvmmsg", fd, repeats)) return 0;
     }
   }
 
   // ---- Sending ----
 
   trySend(data: Uint8Array, remoteAddr?: UdpDestination): number | null {
-    const fd = this.#open("send on");
     if (!(data instanceof Uint8Array) || data.byteLength === 0) this.#checkData(data);
-    const to = this.#to(fd, remoteAddr);
+    const to = this.#to(this.#open("send on"), remoteAddr);
+    // Only now: getters of the caller's own may have closed the socket, and the number be that of another.
+    const fd = this.#open("send on");
     for (let repeats = 0;;) {
       const result = to === null ? this.#io.send(fd, data, QUIET) : this.#io.sendto(fd, data, QUIET, to);
       if (!failed(result)) return result;
@@ -610,18 +616,19 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (segmentSize !== undefined) {
       const bytes = whole(data, doing);
       const batch = new DatagramBatch({ byteLength: Math.max(bytes.byteLength, 1) });
-      batch.add(bytes, { segmentSize, ...settings });
+      if (!batch.add(bytes, { segmentSize, ...settings })) {
+        throw new RangeError(`${doing}: segmentSize splits the data into more than 65,536 segments`);
+      }
       await this.sendBatch(batch, signal && { signal });
       return bytes.byteLength;
     }
     const run = settingsOf(settings, doing);
     const views = data instanceof Uint8Array ? [data] : data;
     for (let since = 0;;) {
-      const fd = this.#open("send on");
-      const to = this.#to(fd, settings.remoteAddr);
+      const to = this.#to(this.#open("send on"), settings.remoteAddr);
       const control = controlOf(run, this, doing);
       try {
-        const sent = this.#sendNow(fd, views, to, control, doing);
+        const sent = this.#sendNow(this.#open("send on"), views, to, control, doing);
         if (sent !== null) {
           const others = turn();
           if (others !== null) await others;
@@ -687,23 +694,23 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (Array.isArray(batch)) return this.#sendAll(batch, options);
     const one = batch as DatagramBatch;
     try {
-      const signal = signalOf(options, SENDING);
       const progress = this.#begin(one, options);
       const { start, end, at } = progress;
-      return at === end ? gaveBack(one, at - start) : this.#sendRest(one, progress, signal);
+      return at === end ? gaveBack(one, at - start) : this.#sendRest(one, progress);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   /** Takes a batch and sends what goes out now; the caller gives the batch back, unless this throws. */
-  #begin(batch: DatagramBatch, part: Part | undefined): Progress {
+  #begin(batch: DatagramBatch, options: (WaitOptions & Part) | undefined): Progress {
     access.take(batch, SENDING);
     let progress: Progress | null = null;
     try {
-      const { start, end } = partOf(part, batch.length, SENDING);
-      progress = { start, end, at: start, full: false };
       access.sent(batch, 0);
+      const signal = signalOf(options, SENDING);
+      const { start, end } = partOf(options, batch.length, SENDING);
+      progress = { start, end, at: start, full: false, signal };
       this.#allow(batch, start, end);
       this.#push(batch, progress);
       return progress;
@@ -713,7 +720,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
   }
 
-  async #sendRest(batch: DatagramBatch, progress: Progress, signal: AbortSignal | undefined): Promise<number> {
+  async #sendRest(batch: DatagramBatch, progress: Progress): Promise<number> {
+    const { signal } = progress;
     try {
       for (let since = 0; progress.at < progress.end;) {
         if (progress.full) await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
@@ -746,7 +754,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
           const { data, ...settings } = datagrams[i]!;
           if (batch.add(whole(data, SENDING), settings)) continue;
           if (batch.length > 0) break;
-          throw new RangeError(`${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB`);
+          throw new RangeError(
+            `${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB, and no more than 65,536 segments`,
+          );
         }
         await this.sendBatch(batch, options?.signal && { signal: options.signal });
         sent += batch.length;
@@ -771,6 +781,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     for (let run = batch.run(start), last = batch.run(end - 1); run <= last; run++) {
       const to = access.destination(batch, run);
       if (to === null) {
+        // It may have been connected by way of `socket`.
+        if (this.remoteAddr !== null) continue;
         throw new TypeError(`${SENDING}: the socket has no peer, so each datagram must have a remoteAddr`);
       }
       if (!isGranted(to)) this.#ask(to, false);
@@ -888,8 +900,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   reported(error: unknown): boolean {
-    const { errno } = error as { errno?: unknown };
-    return typeof errno === "number" && isReceivedReport(errno);
+    const errno = error instanceof Error ? (error as { errno?: unknown }).errno : undefined;
+    // Without a peer it is not given as one: what is, came each time.
+    return typeof errno === "number" && isReceivedReport(errno) && this.remoteAddr !== null;
   }
 
   ref(): void {
@@ -936,7 +949,7 @@ function object(datagram: OutgoingDatagram, doing: string): OutgoingDatagram {
 
 /** Whether the queue of an interface is full. */
 function isFull(error: unknown): boolean {
-  return (error as { code?: unknown }).code === "ENOBUFS";
+  return error instanceof Error && (error as { code?: unknown }).code === "ENOBUFS";
 }
 
 /** How far a batch was sent. */
@@ -946,6 +959,7 @@ interface Progress {
   at: number;
   /** Whether it stopped for the queue of the interface, and not for the socket. */
   full: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** What a call with a batch has got without waiting; the batch is given back when the call is over. */

@@ -240,8 +240,8 @@ export class PortableEngine implements Engine {
     access.take(one, doing);
     let sent = 0;
     try {
-      const { start, end } = partOf(options, one.length, doing);
       access.sent(one, 0);
+      const { start, end } = partOf(options, one.length, doing);
       for (; start + sent < end; access.sent(one, ++sent)) {
         const word = access.word(one, start + sent);
         if (word !== undefined) throw lacking("sendBatch", word);

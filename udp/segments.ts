@@ -2,7 +2,7 @@
 // How trains are made of a batch: internal/mmsg.ts. What is done when a path refuses one: native.ts.
 import { failed, failedWith } from "../internal/errno.ts";
 import { libcIo } from "../internal/libc_io.ts";
-import { DATAGRAM_MAX, type Trains } from "../internal/mmsg.ts";
+import { DATAGRAM_MAX, SINGLE, type Trains } from "../internal/mmsg.ts";
 import { sendMessage } from "../internal/msghdr.ts";
 import { encodeAddress } from "../internal/sockaddr.ts";
 import { encodeControl } from "../internal/cmsg.ts";
@@ -22,7 +22,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** How far trains go from a socket: as far as the kernel takes them, and less far where the path refused some. */
 export class TrainLimits {
-  #most: Trains | null = null;
   /** Made for the first refusal: most sockets meet none. */
   #less: Map<string, Trains> | null = null;
   /** Another number after every change. */
@@ -30,7 +29,7 @@ export class TrainLimits {
 
   /** How far they go to a destination, a sockaddr; null for the peer. */
   to(destination: Bytes | null): Trains {
-    const most = this.#most ??= Object.freeze({ segments: mostSegments(), bytes: DATAGRAM_MAX });
+    const most = mostTrains();
     return this.#less === null ? most : this.#less.get(keyOf(destination)) ?? most;
   }
 
@@ -57,19 +56,27 @@ function keyOf(destination: Bytes | null): string {
   return destination === null ? "" : destination.subarray(HOST).join();
 }
 
-let known: number | undefined;
+let known: Trains | undefined;
 
 /**
- * The segments that this kernel takes: 128, 64, or 1 where it splits nothing. A socket that is made for it sends itself 65
- * bytes over loopback, once; nothing leaves the machine. Where not even that works, the most is assumed, as a send that is
- * refused falls back anyway.
+ * How far this kernel takes trains: 128 segments, 64, or 1 where it splits nothing. A socket that is made for it sends
+ * itself 65 bytes over loopback, once; nothing leaves the machine. Where not even that works, the most is assumed, as a
+ * send that is refused falls back anyway.
  */
-function mostSegments(): number {
-  return known ??= ask();
+function mostTrains(): Trains {
+  if (known !== undefined) return known;
+  let socket: Socket<"inet">;
+  try {
+    socket = Socket.open("inet", "dgram");
+  } catch {
+    // Too many files are open, as it may be: no reason for a send to fail that needs none. The next one asks again.
+    return SINGLE;
+  }
+  using one = socket;
+  return known = Object.freeze({ segments: ask(one), bytes: DATAGRAM_MAX });
 }
 
-function ask(): number {
-  using socket = Socket.open("inet", "dgram");
+function ask(socket: Socket<"inet">): number {
   // A kernel that never heard of segments takes no notice of their size, and would send a train as one datagram.
   if (!hasSegments(socket)) return 1;
   const io = libcIo(DOING);

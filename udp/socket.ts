@@ -1,6 +1,7 @@
 // UdpSocket: what people call. It checks nothing and does nothing by itself: one of two engines does.
 // Sockets of our own: native.ts. Those of Deno: portable.ts. How one is made and given options: bind.ts.
 import { DESCRIPTOR, REFUSED } from "../internal/descriptor.ts";
+import { afterTurn } from "../internal/reactor.ts";
 import type { HasDescriptor } from "../options/mod.ts";
 import { LEFT } from "../socket/left.ts";
 import type { Socket } from "../socket/socket.ts";
@@ -372,7 +373,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
   /**
    * Takes the datagrams that are there, now.
    *
-   * @param batch Where to put them.
+   * @param batch Where to put them; what it had received before is gone, also when there are none.
    * @returns How many; null when there are none.
    */
   tryReceiveBatch(batch: DatagramBatch): number | null {
@@ -560,8 +561,10 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
         got = await next();
       } catch (error) {
         if (this.#engine.closed) return;
-        if (this.#engine.reported(error)) continue;
-        throw error;
+        if (!this.#engine.reported(error)) throw error;
+        // It came without a wait.
+        await afterTurn(undefined);
+        continue;
       }
       yield got;
     }

@@ -3,6 +3,7 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { encodeAddress, readSockaddr } from "../../internal/sockaddr.ts";
 import { addressIn, encodedDestination } from "../../udp/address.ts";
+import { NAMESPACES, withPair } from "../multicast/namespace.ts";
 import { test } from "../needs.ts";
 
 const WHO = { doing: () => "Cannot send" };
@@ -57,3 +58,28 @@ test("addressIn() tells each of many peers, in any order", {}, () => {
     }
   }
 });
+
+test(
+  "encodedDestination() looks at what the name of an interface means each time, also at 6to4",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const { encodedDestination } = await import(${JSON.stringify(import.meta.resolve("../../udp/address.ts"))});
+       const rename = async (from, to) => {
+         for (const change of [["down"], ["name", to]]) {
+           await new Deno.Command("ip", { args: ["link", "set", from, ...change] }).output();
+         }
+       };
+       const index = () => encodedDestination("inet6", { hostname: "fe80::9%6to4", port: 9 }, { doing: () => "Cannot send" })[24];
+       const [one, two] = ["left0", "spare0"].map((name) => multicast.networkInterfaces().find((i) => i.name === name).index);
+       await rename("left0", "6to4");
+       console.log(index() === one);
+       await rename("6to4", "left0");
+       await rename("spare0", "6to4");
+       console.log(index() === two);`,
+      );
+      assertEquals(output.split("\n"), ["true", "true"]);
+    });
+  },
+);

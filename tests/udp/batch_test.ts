@@ -124,6 +124,55 @@ test("DatagramBatch refuses wrong sizes and values", NATIVE, () => {
   assertThrows(() => batch.remoteAddr(0), TypeError, "added without one");
 });
 
+test(
+  "DatagramBatch.add() lays nothing outside of the arena, whatever getters of its arguments do",
+  NATIVE,
+  async () => {
+    using socket = bind();
+    const { hostname, port } = socket.addr;
+    const filling = (batch: DatagramBatch, fill: () => unknown) => ({
+      get hostname() {
+        if (batch.length === 0) fill();
+        return hostname;
+      },
+      port,
+    });
+    const batch = new DatagramBatch({ byteLength: 100 });
+    const inner = () => assert(batch.add(new Uint8Array(60).fill(1), { remoteAddr: socket.addr }));
+    assertEquals(batch.add(new Uint8Array(60).fill(2), { remoteAddr: filling(batch, inner) }), false);
+    assertEquals([batch.length, batch.data(0)], [1, new Uint8Array(60).fill(1)]);
+    assert(batch.add(new Uint8Array(40).fill(3), { remoteAddr: socket.addr }));
+    assertEquals(await socket.sendBatch(batch), 2);
+    assertEquals(await receiveAll(socket, 2), [[257, 60], [771, 40]]);
+    batch.clear();
+    assertEquals([batch.reserve(60, filling(batch, inner)), batch.length], [-1, 1]);
+    batch.clear();
+    const data = new Uint8Array(60);
+    const transfer = () => data.buffer.detached || structuredClone(data, { transfer: [data.buffer] });
+    assertThrows(() => batch.add(data, { remoteAddr: filling(batch, transfer) }), TypeError);
+    assertEquals(batch.length, 0);
+    for (const byteLength of [NaN, -1000, 1000, 0.5]) {
+      const liar = Object.defineProperty(new Uint8Array(1), "byteLength", { value: byteLength });
+      assert(batch.add(liar, { remoteAddr: socket.addr }));
+    }
+    assertEquals(Array.from({ length: 4 }, (_, i) => [batch.byteOffset(i), batch.byteLength(i)]), [
+      [0, 1],
+      [1, 1],
+      [2, 1],
+      [3, 1],
+    ]);
+  },
+);
+
+test("DatagramBatch.add() makes another run of another flow label", NATIVE, () => {
+  const batch = new DatagramBatch({ byteLength: 10 });
+  for (const flowInfo of [1, 1, 2, undefined]) {
+    const remoteAddr = { hostname: "::1", port: 9, ...(flowInfo === undefined ? {} : { flowInfo }) };
+    batch.add(bytes("x"), { remoteAddr });
+  }
+  assertEquals([0, 1, 2, 3].map((i) => batch.run(i)), [0, 0, 1, 2]);
+});
+
 test("a batch whose memory was transferred is a TypeError, in every call", NATIVE, async () => {
   using socket = bind();
   const batch = new DatagramBatch();
@@ -240,6 +289,13 @@ both("UdpSocket.sendBatch() refuses wrong parts and batches, and tells how far i
   await assertRejects(() => socket.sendBatch({} as never), TypeError, "it must be a DatagramBatch");
   await assertRejects(() => socket.receiveBatch([] as never), TypeError, "it must be a DatagramBatch");
   assertEquals(await socket.sendBatch(batch, { start: 1 }), 0);
+  assertEquals([await socket.sendBatch(batch), batch.sent], [1, 1]);
+  // What is refused at once counts as well: who goes on from there misses nothing.
+  const late = await assertRejects(() => socket.sendBatch(batch, { signal: AbortSignal.abort() }));
+  assertEquals([(late as unknown as { sent: number }).sent, batch.sent], [0, 0]);
+  assertEquals([await socket.sendBatch(batch), batch.sent], [1, 1]);
+  await assertRejects(() => socket.sendBatch(batch, { end: 2 }), RangeError);
+  assertEquals(batch.sent, 0);
   batch.add(bytes("no peer"));
   batch.add(bytes("after"), { remoteAddr: socket.addr });
   const error = await assertRejects(() => socket.sendBatch(batch), TypeError, "remoteAddr");
@@ -287,6 +343,21 @@ test("tryReceiveBatch() gives null when there is nothing, else all that are ther
   await socket.send(new Uint8Array(3000), socket.addr);
   await socket.receiveBatch(batch);
   assertEquals([batch.truncated(0), batch.byteLength(0), [...batch][0]!.byteLength], [true, 2048, 3000]);
+});
+
+test("tryReceiveBatch() empties a batch of what was received, where nothing came", NATIVE, async () => {
+  using socket = bind({ metadata: ["hopLimit"] });
+  using other = bind({ gro: true });
+  for (const empty of [socket, other]) {
+    const batch = new DatagramBatch();
+    await socket.send(bytes("x"), socket.addr);
+    assertEquals([socket.tryReceiveBatch(batch), batch.metadata(0, "hopLimit")], [1, 64]);
+    // What was told of it lies where the next is received, by whatever socket.
+    assertEquals([empty.tryReceiveBatch(batch), batch.length, [...batch]], [null, 0, []]);
+    assert(batch.add(bytes("y"), { remoteAddr: socket.addr }));
+    assertEquals([empty.tryReceiveBatch(batch), batch.length], [null, 1]);
+    assertEquals([await socket.sendBatch(batch), text((await socket.receive())[0])], [1, "y"]);
+  }
 });
 
 test(
@@ -537,6 +608,39 @@ test(
     );
     assertEquals(sender.trySendBatch(batch, { start: 4 }), 1);
     assertEquals((await receiveAll(receiver, 4)).map(([i]) => i), [0, 1, 2, 4]);
+  },
+);
+
+test(
+  "a socket that was connected by way of `socket` sends batches to its peer, as it does single datagrams",
+  NATIVE,
+  async () => {
+    using receiver = bind();
+    using sender = bind();
+    sender.socket.connect(receiver.addr);
+    const batch = new DatagramBatch();
+    for (let i = 0; i < 9; i++) batch.add(numbered(i, 9));
+    assertEquals(await sender.send(numbered(9, 9)), 9);
+    assertEquals([await sender.sendBatch(batch), batch.sent], [9, 9]);
+    assertEquals((await receiveAll(receiver, 10)).map(([i]) => i), [9, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  },
+);
+
+test(
+  "a batch that is too small for trains is refused by a socket with gro, also for the rest of one",
+  NATIVE,
+  async () => {
+    using receiver = bind({ gro: true });
+    using sender = bind();
+    const small = new DatagramBatch({ byteLength: 4000 });
+    const said = "the batch has 4000 bytes, it must have at least 65535";
+    assertThrows(() => receiver.tryReceiveBatch(small), RangeError, said);
+    const batch = new DatagramBatch();
+    for (let i = 0; i < 3; i++) batch.add(numbered(i, 1000), { remoteAddr: receiver.addr });
+    assertEquals(await sender.sendBatch(batch), 3);
+    assertEquals((await receiver.receive())[0][0], 0);
+    assertThrows(() => receiver.tryReceiveBatch(small), RangeError, said);
+    assertEquals(await receiveAll(receiver, 2), [[1, 1000], [2, 1000]]);
   },
 );
 

@@ -14,6 +14,10 @@ export interface LesserKernel {
    * device; `port` limits that to one destination, in the order of the network.
    */
   refuses?: { after: number; errno: number; port?: number };
+  /** The errno of every receive, as where a security module forbids it; a program that asks on for 5 seconds is ended. */
+  denies?: number;
+  /** Whether there are no descriptors left for sockets: EMFILE. */
+  full?: boolean;
   /** The most messages that one call takes. */
   messages?: number;
 }
@@ -37,7 +41,7 @@ const PRELUDE = `
     own.memcpy(own.__errno_location(), new Int32Array([errno]), 4n);
     return -1;
   };
-  const SOL_UDP = 17, UDP_SEGMENT = 103, EINVAL = 22, ENOSYS = 38, ENOPROTOOPT = 92;
+  const SOL_UDP = 17, UDP_SEGMENT = 103, EINVAL = 22, EMFILE = 24, ENOSYS = 38, ENOPROTOOPT = 92;
   const memory = (address) => new Deno.UnsafePointerView(Deno.UnsafePointer.create(address));
   /** Where the control message with the size of segments is in memory, or null. */
   const segmentAt = (header) => {
@@ -75,14 +79,20 @@ const PRELUDE = `
     if (count > 1) globalThis.told.trains++;
     return 0;
   };
+  let since = 0;
+  const deny = () => {
+    since ||= performance.now();
+    if (performance.now() - since > 5000) Deno.exit(3);
+    return fail(kernel.denies);
+  };
   const viewOf = (bytes, at = 0) => new DataView(bytes.buffer, bytes.byteOffset + at, 56);
   Deno.dlopen = (name, symbols) => {
     const library = real(name, symbols);
-    const { socket, getsockopt, sendmsg, sendmmsg, recvmmsg } = library.symbols;
+    const { socket, getsockopt, sendmsg, sendmmsg, recvfrom, recvmmsg } = library.symbols;
     const changed = {
       ...library.symbols,
       socket(family, type, protocol) {
-        const fd = socket(family, type, protocol);
+        const fd = kernel.full ? fail(EMFILE) : socket(family, type, protocol);
         seen.delete(fd);
         return fd;
       },
@@ -106,7 +116,11 @@ const PRELUDE = `
         }
         return sendmmsg(fd, headers, good, flags);
       },
+      recvfrom(fd, data, length, flags, from, fromLength) {
+        return kernel.denies ? deny() : recvfrom(fd, data, length, flags, from, fromLength);
+      },
       recvmmsg(fd, headers, count, flags, timeout) {
+        if (kernel.denies) return deny();
         if (kernel.lacks?.includes("recvmmsg")) return fail(ENOSYS);
         return recvmmsg(fd, headers, Math.min(count, kernel.messages ?? count), flags, timeout);
       },

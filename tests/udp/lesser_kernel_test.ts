@@ -162,3 +162,51 @@ test("a path that refuses trains keeps another destination of the batch from not
   );
   assertEquals(output.split("\n"), ["400 400", "true", "true"]);
 });
+
+test(
+  "a receive that is forbidden each time is an error, and keeps nobody else from running",
+  OTHER_PROGRAM,
+  async () => {
+    const output = await runWith(
+      ["-A"],
+      // EACCES: also what a router says, of an earlier datagram.
+      `${on({ denies: 13 })}
+     using socket = udp.bindUdp({ hostname: "127.0.0.1" });
+     const batch = new udp.DatagramBatch();
+     const code = (error) => console.log(error.code);
+     for (const call of ["tryReceive", "tryReceiveBatch"]) try { socket[call](call === "tryReceive" ? undefined : batch) } catch (error) { code(error) }
+     for (const call of ["receive", "receiveMessage"]) await socket[call]().catch(code);
+     await socket.receiveBatch(batch).catch(code);
+     await socket[Symbol.asyncIterator]().next().catch(code);
+     using connected = await udp.connectUdp({ hostname: "127.0.0.1", port: socket.addr.port });
+     await connected.receive().catch(code);
+     // Each may be a report of an earlier datagram, which ends no loop.
+     setTimeout(() => connected.close(), 20);
+     for await (const _ of connected);
+     console.log("closed");`,
+    );
+    assertEquals(output.split("\n"), [...Array(7).fill("EACCES"), "closed"]);
+  },
+);
+
+test(
+  "a batch is sent where no other socket can be opened, and by trains as soon as one can",
+  OTHER_PROGRAM,
+  async () => {
+    const output = await runWith(
+      ["-A"],
+      `${on({})}
+     using socket = udp.bindUdp({ hostname: "127.0.0.1" });
+     const batch = new udp.DatagramBatch();
+     for (let i = 0; i < 9; i++) batch.add(new Uint8Array(9), { remoteAddr: socket.addr });
+     kernel.full = true;
+     console.log(await socket.sendBatch(batch), globalThis.told.trains);
+     kernel.full = false;
+     console.log(await socket.sendBatch(batch, { start: 1 }), globalThis.told.trains);
+     for (let i = 0; i < 17; i++) if (socket.tryReceive()[0].length !== 9) throw new Error("another length");
+     console.log(socket.tryReceive());`,
+    );
+    // One of them is that by which the kernel is asked.
+    assertEquals(output.split("\n"), ["9 0", "8 2", "null"]);
+  },
+);

@@ -364,6 +364,75 @@ test("sendMessage({ segmentSize }) splits, also what no train could hold", NATIV
   assertEquals(new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer()), data);
 });
 
+test(
+  "nothing is sent by another socket when a getter of the destination closes the one that was meant",
+  NATIVE,
+  async () => {
+    using receiver = bind();
+    const { hostname, port } = receiver.addr;
+    for (const call of ["trySend", "send", "sendMessage"] as const) {
+      const socket = bind();
+      const others: UdpSocket[] = [];
+      const remoteAddr = {
+        get hostname() {
+          // The next one has the number of the descriptor.
+          if (others.length === 0) {
+            socket.close();
+            others.push(bind());
+          }
+          return hostname;
+        },
+        port,
+      };
+      const send = async () => {
+        if (call === "sendMessage") return await socket.sendMessage({ data: bytes("x"), remoteAddr });
+        return await socket[call](bytes("x"), remoteAddr);
+      };
+      await assertRejects(send, Deno.errors.BadResource, "the socket is closed");
+      assertEquals(receiver.tryReceive(), null, call);
+      for (const other of others) other.close();
+    }
+  },
+);
+
+test(
+  "receives show nobody the memory that sockets share, not even a buffer with methods of its own",
+  NATIVE,
+  async () => {
+    let seen = 0;
+    class Odd extends Uint8Array<ArrayBuffer> {
+      override set(data: ArrayLike<number>): void {
+        seen++;
+        super.set(data);
+      }
+    }
+    for (const gro of [false, true]) {
+      using socket = bind({ gro });
+      for (const length of [3, 5]) {
+        await socket.send(new Uint8Array(length).fill(7), socket.addr);
+        const { data, byteLength } = await socket.receiveMessage({ buffer: new Odd(new ArrayBuffer(4)) });
+        assertEquals([[...data], byteLength], [Array(Math.min(length, 4)).fill(7), length]);
+      }
+      await socket.send(bytes("abc"), socket.addr);
+      assertEquals(text((await socket.receive(new Odd(new ArrayBuffer(4))))[0]), "abc");
+    }
+    assertEquals(seen, 0);
+  },
+);
+
+test("send() and iteration give what a getter or a signal threw, whatever it is", NATIVE, async () => {
+  using socket = bind();
+  const remoteAddr = {
+    get hostname(): string {
+      throw undefined;
+    },
+    port: 9,
+  };
+  const thrown = (promise: Promise<unknown>) => promise.then(() => "nothing", (reason: unknown) => reason);
+  assertEquals(await thrown(socket.send(bytes("x"), remoteAddr)), undefined);
+  assertEquals(await thrown(socket.batches({ signal: AbortSignal.abort(null) }).next()), null);
+});
+
 test("sendMessage() and sendBatch() refuse words that are wrong, before anything is sent", NATIVE, async () => {
   using socket = bind();
   const refused = async (settings: Record<string, unknown>, kind: new (...args: never[]) => Error, words: string) => {
@@ -382,6 +451,7 @@ test("sendMessage() and sendBatch() refuse words that are wrong, before anything
   await refused({ remoteAddr: undefined }, TypeError, "remoteAddr");
   await refused({ data: "x" }, TypeError, "must be a Uint8Array");
   await refused({ segmentSize: 0 }, RangeError, "segmentSize is 0");
+  await refused({ data: new Uint8Array(65_537), segmentSize: 1 }, RangeError, "more than 65,536 segments");
   await refused({ localAddr: { hostname: "203.0.113.8" } }, Error, "a source address must be one of this machine");
   assertEquals(socket.tryReceive(), null);
 });
