@@ -255,6 +255,45 @@ for (const [what, address] of [["that has no IPv4 address", null], ["whose addre
   );
 }
 
+test(
+  "MulticastSocket.sendToGroup() changes and sends nothing where the socket's own interface is gone and cannot be chosen again",
+  NAMESPACES,
+  async () => {
+    await withPair(async (left) => {
+      const output = await left.run(
+        `const sockets = await Promise.all(["239.0.6.19", "ff05::6:19"].map((group) =>
+           multicast.listenMulticast({ group, port: 0, interface: "spare0" })));
+         await new Deno.Command("ip", { args: ["link", "delete", "spare0"] }).output();
+         for (const socket of sockets) {
+           const six = socket.membership.group.includes(":");
+           const [hops, loopback] = six
+             ? [options.IPV6_MULTICAST_HOPS, options.IPV6_MULTICAST_LOOP]
+             : [options.IP_MULTICAST_TTL, options.IP_MULTICAST_LOOP];
+           using other = await multicast.listenMulticast({
+             group: socket.membership.group,
+             port: socket.addr.port,
+             interface: "left0",
+           });
+           const how = { interface: "left0", hopLimit: 7, loopback: true };
+           loopback.set(socket, false);
+           await socket.sendToGroup(new Uint8Array(1), how).catch(({ name, message }) => console.log(name, message));
+           await other.sendToGroup(new Uint8Array(2));
+           console.log(hops.get(socket), loopback.get(socket), (await other.receive())[0].length);
+           socket.close();
+         }`,
+      );
+      const lines = output.split("\n");
+      assertEquals(lines.length, 4);
+      for (const [i, group] of ["239.0.6.19", "ff05::6:19"].entries()) {
+        const begin =
+          `NotFound Cannot send to group "${group}" by another interface than the usual one, which is gone: `;
+        assertEquals(lines[2 * i]!.slice(0, begin.length), begin);
+        assertEquals(lines[2 * i + 1], "1 false 2");
+      }
+    });
+  },
+);
+
 for (const six of [false, true]) {
   const group = six ? "ff05::6:12" : "239.0.6.12";
   const wheres = six
