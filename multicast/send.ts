@@ -1,6 +1,7 @@
 // Sends to the group of a socket, each datagram as it is told: by which interface, how far, heard here or not.
 // Who makes one: listen.ts. What a socket sends by until told otherwise: udp/multicast_interface.ts.
 import { boolean, integer, object, shown } from "../internal/argument.ts";
+import { descriptorOf } from "../internal/descriptor.ts";
 import { libc } from "../internal/libc.ts";
 import { interfaceIndexOf } from "../internal/netif.ts";
 import { turn, WRITABLE } from "../internal/reactor.ts";
@@ -104,7 +105,11 @@ export class GroupSender {
     libc(`${doing} ${usual ? "in a way of its own" : "by a chosen interface"}`);
     const signal = signalOf(options, doing);
     const indices = usual ? [undefined] : this.#indicesOf(where);
-    if (indices.length === 0) throw new Deno.errors.NotFound(`${doing}: it is joined on no interface now`);
+    if (indices.length === 0) {
+      // Of a closed socket that is another matter.
+      descriptorOf(this.#socket, doing);
+      throw new Deno.errors.NotFound(`${doing}: it is joined on no interface now`);
+    }
     let sent = 0;
     let refusal: unknown;
     for (const index of indices) {

@@ -166,6 +166,7 @@ test("MulticastSocket.sendToGroup() refuses wrong arguments, and a closed socket
   socket.close();
   await assertRejects(() => socket.sendToGroup(data), Deno.errors.BadResource);
   await assertRejects(() => socket.sendToGroup(data, { interface: LO }), Deno.errors.BadResource);
+  await assertRejects(() => socket.sendToGroup(data, { interface: { all: true } }), Deno.errors.BadResource);
 });
 
 test(
