@@ -159,7 +159,9 @@ async function demonstrate(): Promise<void> {
   using bob = await Member.join("bob");
   const [toAlice, toBob] = [alice.hear(), bob.hear()];
   const show = async (who: string, from: AsyncIterableIterator<string>) => {
-    const { value } = await Promise.race([from.next(), late()]);
+    const late = setTimeout(() => quit("Nothing was heard", 1), 2_500);
+    const { value } = await from.next();
+    clearTimeout(late);
     console.log(`${who} hears  ${value}`);
   };
   await show("alice", toAlice);
@@ -169,13 +171,6 @@ async function demonstrate(): Promise<void> {
   await show("alice", toAlice);
   await bob.leave();
   await show("alice", toAlice);
-}
-
-/** Ends the program, if what should have been heard is not. */
-function late(): Promise<never> {
-  const timer = setTimeout(() => quit("Nothing was heard", 1), 2_500);
-  Deno.unrefTimer(timer as unknown as number);
-  return new Promise(() => {});
 }
 
 async function main(): Promise<void> {

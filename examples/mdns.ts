@@ -76,7 +76,8 @@ async function find(link: Link, type: string, signal: AbortSignal, count = Infin
 
 async function announce(link: Link, signal: AbortSignal): Promise<void> {
   const announcer = new Announcer(link, service);
-  const name = await announcer.start();
+  const name = await announcer.start(signal);
+  if (name === null) return;
   console.log(`announced "${name}" as ${service.type}, port ${service.port}`);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
   await announcer.stop();

@@ -10,6 +10,8 @@ import { type SendingInterface, sendingInterfaces } from "./sending_interfaces.t
 
 /** The port of all that speak multicast DNS. */
 export const PORT = 5353;
+/** The bits of OPCODE and RCODE: where one is set, a message says something else (RFC 6762 section 18). */
+const FOREIGN = 0x780f;
 const GROUPS = ["224.0.0.251", "ff02::fb"];
 
 type Socket = MulticastSocket<"hopLimit">;
@@ -110,6 +112,7 @@ export class Link implements Disposable {
           continue; // Anybody may send anything.
         }
         if (packet.type === "response" && remoteAddr.port !== PORT) continue;
+        if ((packet.flags & FOREIGN) !== 0) continue;
         handle({ packet, datagram, socket });
       }
     }));

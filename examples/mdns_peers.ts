@@ -12,6 +12,10 @@ import { type Link, type Message, type Place, PORT } from "./mdns_link.ts";
 const HOST_TTL = 120, OTHER_TTL = 4_500;
 /** The class of a question that wants its answer by unicast: IN, with the highest bit set. */
 const UNICAST_RESPONSE = `UNKNOWN_${0x8001}`;
+/** Conflicts after which probes become rare, and milliseconds between them then (RFC 6762 section 8.1). */
+const CONFLICTS = 15, RARE = 5_000;
+/** Records that are remembered at the same time: anybody may send any number. */
+const RECORDS = 2_000;
 
 /** A service to announce. */
 export interface Service {
@@ -41,12 +45,17 @@ export class Announcer {
     this.#service = service;
   }
 
-  /** Finds a name that nobody has, announces the service under it, and tells the name. */
-  async start(): Promise<string> {
+  /** Finds a name that nobody has, announces the service under it, and tells the name; null when the signal ends it before. */
+  async start(signal: AbortSignal): Promise<string | null> {
     this.#link.receive((message) => message.packet.type === "query" ? this.#answer(message) : this.#check(message));
     await sleep(250 * Math.random());
     let name = this.#service.name;
-    for (let i = 2; !await this.#probe(name); i++) name = `${this.#service.name} (${i})`;
+    for (let i = 2; !await this.#probe(name); i++) {
+      if (i > CONFLICTS) await sleep(RARE, signal);
+      if (signal.aborted) return null;
+      name = `${this.#service.name} (${i})`;
+    }
+    if (signal.aborted) return null;
     this.#state = "announced";
     this.#link.onChange = (place) => this.#state === "announced" && this.#announce(1, [place]);
     await this.#announce(1);
@@ -168,6 +177,10 @@ interface Entry {
   readonly index: number;
   readonly since: number;
   until: number;
+  /** When it is asked for again, as it is over soon. */
+  renewal: number;
+  /** What was asked for last because of it, when that is asked for again, and milliseconds between. */
+  missing: { readonly name: string; readonly after: number; readonly wait: number } | null;
 }
 
 /** Looks for the services of a type. */
@@ -175,9 +188,10 @@ export class Browser {
   readonly #link: Link;
   readonly #type: string;
   readonly #tell: (kind: "found" | "changed" | "lost", service: Found) => void;
-  readonly #cache = new Map<string, Entry>();
+  /** By interface, type and name; then by what makes a record another one. */
+  readonly #cache = new Map<string, Map<string, Entry>>();
+  #size = 0;
   readonly #told = new Map<string, Found>();
-  readonly #asked = new Set<string>();
 
   constructor(link: Link, type: string, tell: (kind: "found" | "changed" | "lost", service: Found) => void) {
     this.#link = link;
@@ -189,54 +203,89 @@ export class Browser {
   async run(signal: AbortSignal): Promise<void> {
     this.#link.receive((message) => this.#learn(message));
     await sleep(20 + 100 * Math.random());
-    let next = performance.now(), interval = 1_000;
+    let next = performance.now(), interval = 1_000, last = -Infinity;
+    // Nobody there was asked yet.
+    this.#link.onChange = () => {
+      next = Math.min(next, Math.max(performance.now(), last + 1_000));
+      interval = 1_000;
+    };
     for (; !signal.aborted; await sleep(100)) {
       this.#look();
       if (performance.now() < next) continue;
-      this.#asked.clear();
-      // Not by unicast: this socket shares its port, and another one might get the answer.
-      await this.#link.send(({ index }) => ({
-        questions: [{ name: this.#type, type: "PTR" }],
-        answers: this.#known(index, this.#type, "PTR").flatMap(({ record, since, until }) => {
-          const ttl = Math.round((until - performance.now()) / 1_000);
-          return 2_000 * ttl > until - since ? [{ ...record, ttl, flush: false }] : [];
-        }),
-      }));
+      last = performance.now();
+      await this.#query(this.#type, "PTR");
       next += interval;
       interval = Math.min(2 * interval, 3_600_000);
     }
   }
 
+  /** Asks, by one interface or by all. Not for unicast: this socket shares its port, and another one might get the answer. */
+  async #query(name: string, type: DnsRecord["type"], by?: number): Promise<void> {
+    await this.#link.send(({ index }) =>
+      by !== undefined && by !== index ? null : {
+        questions: [{ name, type }],
+        // Those whose time is not half over need not be told.
+        answers: this.#known(index, name, type).flatMap(({ record, since, until }) => {
+          const ttl = Math.round((until - performance.now()) / 1_000);
+          return 2_000 * ttl > until - since ? [{ ...record, ttl, flush: false } as DnsRecord] : [];
+        }),
+      }
+    );
+  }
+
   #known(index: number, name: string, type: DnsRecord["type"]): Entry[] {
-    return this.#cache.values().filter((entry) =>
-      entry.index === index && entry.record.type === type && same(entry.record.name, name)
-    ).toArray();
+    return [...this.#cache.get(among(index, name, type))?.values() ?? []];
   }
 
   #learn({ packet, datagram: { interfaceIndex: index } }: Message): void {
     if (packet.type !== "response") return;
     const now = performance.now();
     for (const record of [...packet.answers, ...packet.additionals]) {
-      if (record.ttl === undefined) continue;
+      if (record.ttl === undefined || !this.#matters(record)) continue;
       // It is the only one there is: what was told before, in another message, holds no longer.
       const others = record.flush ? this.#known(index, record.name, record.type) : [];
-      for (const entry of others) if (entry.since < now - 1_000) entry.until = Math.min(entry.until, now + 1_000);
+      for (const entry of others) {
+        if (entry.since < now - 1_000) {
+          entry.until = Math.min(entry.until, now + 1_000);
+          entry.renewal = Infinity;
+        }
+      }
+      const where = among(index, record.name, record.type);
+      const entries = this.#cache.get(where) ?? new Map<string, Entry>();
+      const before = entries.get(key(record));
+      if (before === undefined && ++this.#size > RECORDS) {
+        this.#size = RECORDS;
+        continue;
+      }
       // Goodbye: a second for others to object.
       const until = now + 1_000 * Math.max(record.ttl, 1);
-      this.#cache.set(`${index} ${key(record)}`, { record, index, since: now, until });
+      const renewal = record.ttl === 0 ? Infinity : now + 800 * record.ttl;
+      entries.set(key(record), { record, index, since: now, until, renewal, missing: before?.missing ?? null });
+      this.#cache.set(where, entries);
     }
     this.#look();
+  }
+
+  /** Whether a record can be part of a service of the type. */
+  #matters({ name, type }: DnsRecord): boolean {
+    if (type === "PTR") return same(name, this.#type);
+    if (type === "SRV" || type === "TXT") return name.toLowerCase().endsWith(`.${this.#type.toLowerCase()}`);
+    return type === "A" || type === "AAAA";
   }
 
   /** Tells what is complete, asks for what is missing, forgets what is over. */
   #look(): void {
     const now = performance.now();
-    for (const [key, { until }] of this.#cache) if (until <= now) this.#cache.delete(key);
+    for (const [where, entries] of this.#cache) {
+      for (const [key, { until }] of entries) if (until <= now && entries.delete(key)) this.#size--;
+      if (entries.size === 0) this.#cache.delete(where);
+    }
     const there = new Set<string>();
-    for (const { record, index } of this.#cache.values()) {
-      if (record.type !== "PTR" || !same(record.name, this.#type)) continue;
+    for (const entry of this.#cache.values().flatMap((entries) => entries.values())) {
+      const { record, index } = entry;
+      if (record.type !== "PTR") continue;
       there.add(`${index} ${record.data}`);
-      this.#resolve(index, record.data);
+      this.#resolve(entry, record.data);
     }
     for (const [key, service] of this.#told) {
       if (there.has(key)) continue;
@@ -245,15 +294,21 @@ export class Browser {
     }
   }
 
-  #resolve(index: number, instance: string): void {
-    const records = <T extends DnsRecord["type"]>(name: string, type: T) =>
-      this.#known(index, name, type).map(({ record }) => record as DnsRecord & { type: T });
+  #resolve(pointer: Entry, instance: string): void {
+    const { index } = pointer;
+    const used = [pointer];
+    const records = <T extends DnsRecord["type"]>(name: string, type: T) => {
+      const entries = this.#known(index, name, type);
+      used.push(...entries);
+      return entries.map(({ record }) => record as DnsRecord & { type: T });
+    };
     const [srv] = records(instance, "SRV");
     const [txt] = records(instance, "TXT");
-    if (srv === undefined || txt === undefined) return this.#ask(index, instance, "SRV", "TXT");
+    if (srv === undefined || txt === undefined) return this.#ask(pointer, instance, "SRV", "TXT");
     const { target: host, port } = srv.data;
     const addresses = [...records(host, "A"), ...records(host, "AAAA")].map(({ data }) => data).sort();
-    if (addresses.length === 0) return this.#ask(index, host, "A", "AAAA");
+    if (addresses.length === 0) return this.#ask(pointer, host, "A", "AAAA");
+    this.#renew(used);
     const service: Found = {
       name: instance.slice(0, -this.#type.length - 1),
       interface: this.#link.nameOf(index),
@@ -268,13 +323,26 @@ export class Browser {
     this.#tell(before === undefined ? "found" : "changed", service);
   }
 
-  /** Asks for what nobody has told yet, once until the next round. */
-  #ask(index: number, name: string, ...types: DnsQuestion["type"][]): void {
-    const which = `${index} ${name}`;
-    if (this.#asked.has(which)) return;
-    this.#asked.add(which);
+  /** Asks once more for what is over soon, four times at most (RFC 6762 section 5.2). */
+  #renew(entries: readonly Entry[]): void {
+    const now = performance.now();
+    for (const entry of entries) {
+      const { record: { name, type }, index, since, until, renewal } = entry;
+      if (now < renewal) continue;
+      entry.renewal += (until - since) / 20;
+      this.#query(name, type, index);
+    }
+  }
+
+  /** Asks for what nobody has told yet, ever more seldom. */
+  #ask(pointer: Entry, name: string, ...types: DnsQuestion["type"][]): void {
+    const now = performance.now();
+    const before = pointer.missing?.name === name ? pointer.missing : null;
+    if (before !== null && now < before.after) return;
+    const wait = before === null ? 1_000 : 2 * before.wait;
+    pointer.missing = { name, after: now + wait, wait };
     const questions = types.map((type) => ({ name, type }));
-    this.#link.send((place) => place.index === index ? { questions } : null);
+    this.#link.send((place) => place.index === pointer.index ? { questions } : null);
   }
 }
 
@@ -295,10 +363,22 @@ function key({ name, ...record }: DnsRecord): string {
   return JSON.stringify([name.toLowerCase(), type, record.type === "TXT" ? record.data.map(String) : data]);
 }
 
+/** Under what records of one name are remembered. */
+function among(index: number, name: string, type: string): string {
+  return `${index} ${type} ${name.toLowerCase()}`;
+}
+
 function same(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
 
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Waits so long, or until the signal ends it. */
+function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

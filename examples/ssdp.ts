@@ -79,8 +79,8 @@ function encode(first: string, fields: Fields): Uint8Array<ArrayBuffer> {
 function decode(data: Uint8Array): { first: string; fields: Fields } {
   const [first, ...lines] = new TextDecoder().decode(data).split(/\r?\n/);
   const fields = lines.flatMap((line) => {
-    const [, name, value] = /^([^:\s]+):\s*(.*?)\s*$/.exec(line) ?? [];
-    return name === undefined ? [] : [[name.toUpperCase(), value!] as const];
+    const [name, ...value] = line.split(":");
+    return value.length === 0 ? [] : [[name!.toUpperCase(), value.join(":").trim()] as const];
   });
   return { first: first!, fields: Object.fromEntries(fields) };
 }
@@ -169,7 +169,7 @@ class Device implements Disposable {
   }
 
   #description(): Fields {
-    return { "CACHE-CONTROL": `max-age=${MAX_AGE}`, LOCATION: location, SERVER: `${Deno.build.os} UPnP/2.0 Deno/1.0` };
+    return { "CACHE-CONTROL": `max-age=${MAX_AGE}`, LOCATION: location, SERVER: `${Deno.build.os} UPnP/1.0 Deno/1.0` };
   }
 
   async #serve(socket: MulticastSocket): Promise<void> {
@@ -177,8 +177,10 @@ class Device implements Disposable {
       const { first, fields } = decode(datagram.data);
       if (!first.startsWith("M-SEARCH * ") || fields.MAN !== '"ssdp:discover"') continue;
       const wanted = this.#targets.filter((target) => fields.ST === "ssdp:all" || fields.ST === target);
-      const wait = 1_000 * Math.min(Number(fields.MX) || 0, 5) * Math.random();
-      if (wanted.length > 0) setTimeout(() => this.#answer(socket, datagram, wanted), wait);
+      // To be answered at once by all is what nobody may ask.
+      if (wanted.length === 0 || !/^[1-9]\d*$/.test(fields.MX ?? "")) continue;
+      const wait = 1_000 * Math.min(Number(fields.MX), 5) * Math.random();
+      setTimeout(() => this.#answer(socket, datagram, wanted), wait);
     }
   }
 

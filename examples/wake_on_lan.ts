@@ -120,7 +120,15 @@ async function main(): Promise<void> {
     using socket = bindUdp();
     const all = senders();
     if (all.length === 0) quit("No interface can broadcast", 1);
-    for (const one of all) await send(socket, packet, one, port ?? 9);
+    let failed = 0;
+    for (const one of all) {
+      // One that refuses is no matter of the others.
+      await send(socket, packet, one, port ?? 9).catch(({ message }) => {
+        console.error(`${one.name}: ${message}`);
+        failed++;
+      });
+    }
+    if (failed === all.length) Deno.exit(1);
   } else {
     const loopback = networkInterfaces().find(({ loopback }) => loopback) ?? quit("There is no loopback interface", 1);
     using receiver = open(port ?? 0, loopback);

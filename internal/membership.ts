@@ -10,7 +10,7 @@ import { interfaceOf } from "./netif.ts";
 import { OS, OS_NAME } from "./os.ts";
 import { formatIp, ipOf, parseIpv4, writeInet } from "./sockaddr.ts";
 import { SOCKOPT } from "./sockopt.ts";
-import type { InterfaceSelector } from "./values.ts";
+import type { FilterProgram, InterfaceSelector } from "./values.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -105,13 +105,38 @@ export function setMulticastInterface(
   check(libc(doing).setsockopt(found.fd, constant("IPPROTO_IP", OS), option, bytes), "setsockopt", doing);
 }
 
-/** Whether a packet filter is attached to a socket, on Linux. SO_GET_FILTER has the number of SO_ATTACH_FILTER. */
+/** Whether a packet filter is attached to a socket, on Linux. */
 export function isFiltered(found: Descriptor, doing: string): boolean {
-  // Told of no room, the kernel says how many instructions there are, and shows none; of eBPF it shows none at all.
-  const length = new Uint32Array(1);
-  const [level, option] = SOCKOPT.SO_ATTACH_FILTER;
-  const result = libc(doing).getsockopt(found.fd, constant(level, "linux"), option, new Uint8Array(0), length);
-  if (failed(result) && failedWith("EACCES")) return true;
+  return filterLength(found, doing) > 0;
+}
+
+/** Whether it is this program, and no other; null for none. */
+export function hasFilter(found: Descriptor, program: FilterProgram | null, doing: string): boolean {
+  const count = filterLength(found, doing);
+  if (program === null || program.length !== count) return program === null && count === 0;
+  const { size, fields } = LAYOUT.sock_filter.linux;
+  const bytes = new Uint8Array(count * size);
+  check(getFilter(found, bytes, doing), "getsockopt", doing);
+  const view = new DataView(bytes.buffer);
+  return program.every(({ code, jt, jf, k }, i) => {
+    const at = i * size;
+    return view.getUint16(at + fields.code[0], true) === code && view.getUint8(at + fields.jt[0]) === jt &&
+      view.getUint8(at + fields.jf[0]) === jf && view.getUint32(at + fields.k[0], true) === k;
+  });
+}
+
+const filterRoom = new Uint32Array(1);
+
+/** How many instructions the filter of a socket has: told of no room, the kernel says so. Of eBPF it shows none at all. */
+function filterLength(found: Descriptor, doing: string): number {
+  const result = getFilter(found, new Uint8Array(0), doing);
+  if (failed(result) && failedWith("EACCES")) return Infinity;
   check(result, "getsockopt", doing);
-  return length[0]! > 0;
+  return filterRoom[0]!;
+}
+
+/** SO_GET_FILTER has the number of SO_ATTACH_FILTER; its room counts instructions, and the kernel takes what is more. */
+function getFilter(found: Descriptor, into: Bytes, doing: string): number {
+  const [level, option] = SOCKOPT.SO_ATTACH_FILTER;
+  return libc(doing).getsockopt(found.fd, constant(level, "linux"), option, into, filterRoom);
 }

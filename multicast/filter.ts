@@ -12,7 +12,7 @@ import {
 } from "../options/mod.ts";
 import { JOIN_REMEDIES } from "../udp/deno_join.ts";
 import type { Group } from "./group.ts";
-import { widenScope } from "./scope.ts";
+import { leaveScope, widenScope } from "./scope.ts";
 
 /** A place where a group is joined; index 0 where the kernel chose and does not tell. */
 export interface Place {
@@ -42,9 +42,9 @@ export function limitRemedies(group: Group, senders: boolean): Readonly<Record<s
 export function joinAt(socket: SocketLike, group: Group, filter: KernelFilter, index: number, doing: string): void {
   const request = requestAt(group, index);
   const { mode, sources } = filter;
-  let joined = false;
+  let widened = false, joined = false;
   try {
-    if (index !== 0) widenScope(socket, group, index);
+    widened = index !== 0 && widenScope(socket, group, index);
     if (mode === "exclude") {
       MCAST_JOIN_GROUP.set(socket, request);
       joined = true;
@@ -57,6 +57,7 @@ export function joinAt(socket: SocketLike, group: Group, filter: KernelFilter, i
     }
   } catch (error) {
     if (joined) MCAST_LEAVE_GROUP.set(socket, request);
+    if (widened) leaveScope(socket, group, index);
     throw decorated(error, "setsockopt", doing, { ...JOIN_REMEDIES, ...limitRemedies(group, joined) });
   }
 }

@@ -24,7 +24,7 @@ import { joinAt, type Place, restoreAt } from "./filter.ts";
 import { canMulticast, follow } from "./follow.ts";
 import { type Group, groupOf, sourceOf, sourcesOf } from "./group.ts";
 import { DenoMembership, KernelMembership, type Membership } from "./membership.ts";
-import { widenScope } from "./scope.ts";
+import { leaveScope, widenScope } from "./scope.ts";
 import { watch } from "./watch.ts";
 
 /** What to join, where. */
@@ -222,7 +222,10 @@ function joinByKernel(socket: SocketLike, plan: JoinPlan): KernelMembership {
       );
     }
   } catch (error) {
-    for (const { index } of places) leaveGroup(found, group.bytes, index, doing);
+    for (const { index } of places) {
+      leaveGroup(found, group.bytes, index, doing);
+      leaveScope(socket, group, index);
+    }
     throw error;
   }
   return new KernelMembership(socket, group, places, filter);

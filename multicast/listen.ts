@@ -66,7 +66,7 @@ export interface MulticastSocket<F extends DatagramField = never>
  * socket of the machine has joined it; and for link-local groups (ff02::/16) on several interfaces, or on one of the kernel's
  * choice, the socket is bound to "::". There a packet filter (`SO_ATTACH_FILTER`) lets pass what is sent to the group and
  * comes by the interfaces that were joined on this socket; the kernel counts what it keeps out among `drops`. A filter that
- * is given in `options` takes its place.
+ * is given in `options`, or set later, takes its place.
  *
  * Without `--allow-ffi`, and on Windows, which cannot bind to a group at all, a socket that is bound to the wildcard hears
  * all else that is sent to its port too, on "::" IPv4 as well.

@@ -18,6 +18,7 @@ import {
 import { joinAt, limitRemedies, type Place, requestAt, restoreAt } from "./filter.ts";
 import { type Group, sourceOf, sourcesOf } from "./group.ts";
 import type { InterfaceChange } from "./interfaces.ts";
+import { leaveScope } from "./scope.ts";
 
 /**
  * A group that was joined, made by `joinGroup` and `listenMulticast`. It ends with `leave()`, with `await using`, or when
@@ -239,6 +240,7 @@ export class KernelMembership extends Ended implements Membership {
 
   #leaveAt(index: number, doing: string): void {
     leaveGroup(descriptorOf(this.#socket, doing), this.#group.bytes, index, doing);
+    leaveScope(this.#socket, this.#group, index);
   }
 
   protected override end(doing: string): Promise<void> {

@@ -1,5 +1,7 @@
 // What a socket that listens to an IPv6 group is to hear on Linux: that group alone, by its own interfaces alone.
 // What IPv4 needs for that is an option, IP_MULTICAST_ALL: listen.ts. Joining on one more interface: join.ts.
+import { descriptorOf } from "../internal/descriptor.ts";
+import { hasFilter } from "../internal/membership.ts";
 import { type FilterProgram, SO_ATTACH_FILTER, SO_DETACH_FILTER, type SocketLike } from "../options/mod.ts";
 import { assembleFilter } from "../socket/filter.ts";
 import type { Group } from "./group.ts";
@@ -50,23 +52,40 @@ export function setScope(socket: SocketLike, scope: Scope): void {
   scopes.set(socket, scope);
 }
 
-/** What the filter that this library gave a socket says; null where there is none. */
+/** What the filter that this library gave a socket says; null where there is none, or the user set another since. */
 export function getScope(socket: SocketLike): Scope | null {
-  return scopes.get(socket) ?? null;
+  const scope = scopes.get(socket);
+  if (scope === undefined) return null;
+  const doing = "Cannot read the packet filter";
+  if (hasFilter(descriptorOf(socket, doing), filterOf(scope), doing)) return scope;
+  scopes.delete(socket);
+  return null;
 }
 
 /** Lets pass what comes by these interfaces alone. */
 export function narrowScope(socket: SocketLike, indices: readonly number[]): void {
-  const scope = scopes.get(socket);
-  if (scope !== undefined) change(socket, scope, indices);
+  const scope = getScope(socket);
+  if (scope !== null) change(socket, scope, indices);
 }
 
-/** Lets pass what comes by one more interface, where the group is about to be joined on a socket that listens to it. */
-export function widenScope(socket: SocketLike, group: Group, index: number): void {
-  const scope = scopes.get(socket);
-  if (scope === undefined || scope.group.text !== group.text) return;
-  const { indices } = scope;
-  if (indices !== null && !indices.includes(index)) change(socket, scope, [...indices, index]);
+/**
+ * Lets pass what comes by one more interface, where the group is about to be joined on a socket that listens to it.
+ *
+ * @returns Whether it did not pass before.
+ */
+export function widenScope(socket: SocketLike, group: Group, index: number): boolean {
+  const scope = getScope(socket);
+  if (scope?.group.text !== group.text || scope.indices === null || scope.indices.includes(index)) return false;
+  change(socket, scope, [...scope.indices, index]);
+  return true;
+}
+
+/** Lets pass no more what comes by an interface, where the group was left. On the last of them it is not heard anyway. */
+export function leaveScope(socket: SocketLike, group: Group, index: number): void {
+  const scope = getScope(socket);
+  if (scope?.group.text !== group.text || scope.indices === null || scope.indices.length === 1) return;
+  const others = scope.indices.filter((one) => one !== index);
+  if (others.length < scope.indices.length) change(socket, scope, others);
 }
 
 function change(socket: SocketLike, before: Scope, indices: readonly number[]): void {

@@ -1,6 +1,7 @@
 // Sends to the group of a socket, each datagram as it is told: by which interface, how far, heard here or not.
 // Who makes one: listen.ts. What a socket sends by until told otherwise: udp/multicast_interface.ts.
 import { boolean, integer, object, shown } from "../internal/argument.ts";
+import { descriptorOf } from "../internal/descriptor.ts";
 import { libc } from "../internal/libc.ts";
 import { interfaceIndexOf } from "../internal/netif.ts";
 import { turn, WRITABLE } from "../internal/reactor.ts";
@@ -104,7 +105,11 @@ export class GroupSender {
     libc(`${doing} ${usual ? "in a way of its own" : "by a chosen interface"}`);
     const signal = signalOf(options, doing);
     const indices = usual ? [undefined] : this.#indicesOf(where);
-    if (indices.length === 0) throw new Deno.errors.NotFound(`${doing}: it is joined on no interface now`);
+    if (indices.length === 0) {
+      // Of a closed socket that is another matter.
+      descriptorOf(this.#socket, doing);
+      throw new Deno.errors.NotFound(`${doing}: it is joined on no interface now`);
+    }
     let sent = 0;
     let refusal: unknown;
     for (const index of indices) {
@@ -170,20 +175,29 @@ export class GroupSender {
     const options = FAMILIES[this.#group.family];
     const undo: (() => void)[] = [];
     const back = () => {
-      try {
-        for (const one of undo) one();
-      } catch (error) {
-        // Closed meanwhile: nothing is left to change back.
-        if (!(error instanceof Deno.errors.BadResource)) throw error;
+      const refusals: unknown[] = [];
+      for (const one of undo) {
+        try {
+          one();
+        } catch (error) {
+          // Closed meanwhile: nothing is left to change back. What else refuses keeps nothing else as it was changed.
+          if (!(error instanceof Deno.errors.BadResource)) refusals.push(error);
+        }
       }
+      if (refusals.length > 0) throw refusals[0];
     };
     try {
       if (index !== undefined) {
         const before = options.interface.get(socket);
-        this.#use(index);
         // An interface without an IPv4 address reads as "0.0.0.0", as the kernel's choice does.
-        const usual = before === "0.0.0.0" || before === this.#usualReads;
-        undo.push(() => this.#use(usual ? this.#usual : before));
+        const usual = before === "0.0.0.0" || before === this.#usualReads ? this.#usual : before;
+        // What is gone cannot be chosen again, and what others send would take another way.
+        interfaceIndexOf(
+          usual === 0 ? undefined : usual,
+          `${this.#doing()} by another interface than the usual one, which is gone`,
+        );
+        this.#use(index);
+        undo.push(() => this.#use(usual));
       }
       if (hopLimit !== undefined) {
         const before = options.hopLimit.get(socket);

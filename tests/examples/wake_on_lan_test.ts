@@ -72,6 +72,31 @@ for _ in range(2):
 });
 
 test(
+  "examples/wake_on_lan.ts sends by the other interfaces when one refuses",
+  { ...NAMESPACES, run: ["ip", "nft"] },
+  async () => {
+    await withPair(async (left, right) => {
+      await prepare(left, right);
+      // By a firewall: EPERM.
+      await left.exec(
+        "nft",
+        "add table ip f; add chain ip f out { type filter hook output priority 0; }; " +
+          'add rule ip f out oifname "spare0" udp dport 9 drop',
+      );
+      const sent = async (...flags: string[]) => {
+        await using program = example("wake_on_lan", [MAC, ...flags], undefined, left.enter);
+        const { code, stdout, stderr } = await program.ended();
+        return [code, Array.from(stdout.matchAll(/by (\S+)$/gm), ([, by]) => by).toSorted().join(), stderr];
+      };
+      const refused = "spare0: Cannot send";
+      const [code, by, said] = await sent();
+      assertEquals([code, by, String(said).slice(0, refused.length)], [0, "left0,left0,spare1", refused]);
+      assertEquals((await sent("--interface", "spare0")).slice(0, 2), [1, ""]);
+    });
+  },
+);
+
+test(
   "examples/wake_on_lan.ts --listen hears Python, and takes nothing else for a magic packet",
   NAMESPACES,
   async () => {

@@ -337,6 +337,13 @@ for (const [family, group, wildcard] of GROUPS) {
       assertEquals(typesOf(simple.answers), "PTR");
       assertEquals([simple.id, simple.questions], [4_711, [{ ...question, class: "IN" }]]);
       assert([...simple.answers, ...simple.additionals].every(({ ttl, flush }) => ttl! <= 10 && !flush));
+      // What asks for another operation than a query, or tells of a failure, is no question (RFC 6762 section 18).
+      const { name: host } = answer.additionals.find(({ type }) => type === "A")!;
+      for (const [at, bit] of [[2, 0x08], [3, 0x01]] as const) {
+        const foreign = query([{ name: host, type: "A" }]);
+        foreign[at]! |= bit;
+        await socket.sendToGroup(foreign);
+      }
       // The group heard none of that.
       await socket.sendToGroup(query([{ name: `Page.${TYPE}.local`, type: "SRV" }]));
       assertEquals(typesOf((await next(socket, "response")).answers), "SRV");

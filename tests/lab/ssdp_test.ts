@@ -2,6 +2,7 @@
 // namespaces. Needs root. By itself, over loopback: tests/examples/ssdp_test.ts.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { listenMulticast } from "../../multicast/mod.ts";
+import { bindUdp } from "../../udp/mod.ts";
 import { example, Program } from "../examples/program.ts";
 import { test } from "../needs.ts";
 import { sleep, until } from "../time.ts";
@@ -121,10 +122,40 @@ test("examples/ssdp.ts believes what answers its question alone, and prints no c
     const answer = (first: string, target: string, name: string) =>
       socket.reply(asked, new TextEncoder().encode(`${first}\r\nst:${target}\r\nUsn: ${name}\r\nLOCATION: x\r\n\r\n`));
     await answer("NOTIFY * HTTP/1.1", TYPE, "uuid:1");
+    // Much space is much to think about for one who tries every way to part it.
+    await answer(`HTTP/1.1 200 OK\r\nX:${" ".repeat(15_000)}\u2028x\u2028x`, "urn:other", "uuid:0");
     await answer("HTTP/1.1 404 Not Found", TYPE, "uuid:2");
     await answer("HTTP/1.1 200 OK", "urn:other", "uuid:3");
     await answer("HTTP/1.1 200 OK", TYPE, "uuid:4\x1b[0m");
     assertEquals(await search.succeeded(), "found uuid:4?[0m at x from 10.66.0.2 on eth0\n1 answered\n");
+  });
+});
+
+test("examples/ssdp.ts answers who says how long to wait for it, and nobody else", LAB, async () => {
+  await withLab(async (lab) => {
+    const { h1, h2 } = lab;
+    await using device = ssdp(h1, "--serve", TYPE, "--uuid", UUID);
+    await device.printed(/^serving/m);
+    const group = "239.255.255.250";
+    await lab.asked(group, "h1");
+    using socket = h2.inside(() => bindUdp({ multicast: { interface: "eth0" } }));
+    const search = (ST: string, ...more: string[]) => {
+      const lines = [
+        "M-SEARCH * HTTP/1.1",
+        `HOST: ${group}:1900`,
+        'MAN: "ssdp:discover"',
+        `ST: ${ST}`,
+        ...more,
+        "",
+        "",
+      ];
+      return socket.send(new TextEncoder().encode(lines.join("\r\n")), { hostname: group, port: 1900 });
+    };
+    // What is answered at once would come before what may wait.
+    for (const more of [[], ["MX: 0"], ["MX: -1"], ["MX: soon"]]) await search("upnp:rootdevice", ...more);
+    await search(TYPE, "MX: 1");
+    const [data] = await socket.receive(undefined, { signal: AbortSignal.timeout(20_000) });
+    assertMatch(new TextDecoder().decode(data), new RegExp(`\r\nST: ${TYPE}\r\n`));
   });
 });
 
