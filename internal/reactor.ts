@@ -466,23 +466,32 @@ function restoreCredit(): void {
   lastTurn = lastDeep = now();
 }
 
+/** The turn that others have now. */
+let pending: Promise<void> | null = null;
+
 /**
- * To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. `weight` is as how
- * many calls it counts.
+ * To be awaited, when it is no null, by every call that did not have to wait: lets others have their turn. Who comes while
+ * they have it waits for its end too, so that calls end in the order in which they were made. `weight` is as how many calls
+ * it counts.
  */
 export function turn(weight = 1): Promise<void> | null {
   completions++;
+  if (pending !== null) return pending;
   credit -= weight;
   if (credit > 0) return null;
   credit = CREDIT;
   const time = now();
   if (time - lastDeep >= DEEP_EVERY) {
     lastTurn = lastDeep = time;
-    return deepTurn();
+    return pending = deepTurn().finally(turned);
   }
   if (time - lastTurn < TURN_EVERY) return null;
   lastTurn = time;
-  return new Promise((resolve) => setImmediate(resolve));
+  return pending = new Promise<void>((resolve) => setImmediate(resolve)).finally(turned);
+}
+
+function turned(): void {
+  pending = null;
 }
 
 /** What a call has got without waiting, once others had their turn; `weight` as for {@linkcode turn}. */

@@ -276,11 +276,15 @@ function refuseSocket(socket: SocketLike, found: Descriptor, group: Group, doing
     const local = addressOf(found.fd, "local");
     const ip = local === null || !("hostname" in local) ? null : parseIp(local.hostname);
     // Datagrams to the group are not to that address. Windows goes by the membership alone.
-    if (OS === "windows" || ip === null || isUnspecified(ip.bytes) || isGroup(ip.bytes)) return;
+    if (
+      OS === "windows" || ip === null || isUnspecified(ip.bytes) || group.bytes.every((byte, i) => byte === ip.bytes[i])
+    ) {
+      return;
+    }
     throw new Deno.errors.NotSupported(
-      `${doing} on ${describe(found)}: the socket hears its own address alone; bind it to ${
-        group.family === "inet" ? '"0.0.0.0"' : '"::"'
-      } or to the group`,
+      `${doing} on ${describe(found)}: the socket hears ${
+        isGroup(ip.bytes) ? "the group it is bound to" : "its own address"
+      } alone; bind it to ${group.family === "inet" ? '"0.0.0.0"' : '"::"'} or to the group`,
     );
   }
   throw new Deno.errors.NotSupported(

@@ -49,7 +49,7 @@ export interface MulticastSocket<F extends DatagramField = never>
    *
    * @param data The datagram.
    * @param options By which interface, how far, whether heard on this machine, and a signal that ends the wait.
-   * @returns The bytes of the datagram.
+   * @returns The bytes of the datagram, once it went out by one interface at least; the first refusal when it did by none.
    */
   sendToGroup(data: Uint8Array, options?: SendToGroupOptions): Promise<number>;
 }
@@ -77,7 +77,8 @@ export interface MulticastSocket<F extends DatagramField = never>
  * @throws {RangeError} The group is no multicast address; the port is out of range.
  * @throws {Deno.errors.NotFound} There is no such interface.
  * @throws {SystemError} The system refuses: "EADDRINUSE" when a socket that does not share has the port.
- * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the group, or an option needs `--allow-ffi`.
+ * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the group (for a link-local one on several interfaces also
+ * "[::]", to which the socket is bound then), or an option needs `--allow-ffi`.
  *
  * @example Over the loopback interface
  * ```ts

@@ -580,6 +580,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
       last !== null && trial === null && last.start === start && last.end === end && last.limits === limits &&
       last.version === limits.version && last.connected === connected && last.family === family
     ) return;
+    this.#laidOut = null;
     const first = this.run(start);
     let most = 0;
     const controls: (Bytes | null)[] = [];
@@ -604,9 +605,8 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
       most,
     );
     // A half of the traffic class is completed by that of the socket, which may change.
-    this.#laidOut = most > 0 || trial !== null
-      ? null
-      : { start, end, limits, version: limits.version, connected, family };
+    if (most > 0 || trial !== null) return;
+    this.#laidOut = { start, end, limits, version: limits.version, connected, family };
   }
 
   #address(run: number): Bytes | null {

@@ -18,7 +18,14 @@ import {
   UDP_GRO,
 } from "../../options/mod.ts";
 import { poll } from "../../socket/mod.ts";
-import { bindUdp, type BindUdpOptions, connectUdp, type DatagramField, type UdpSocket } from "../../udp/mod.ts";
+import {
+  bindUdp,
+  type BindUdpOptions,
+  connectUdp,
+  DatagramBatch,
+  type DatagramField,
+  type UdpSocket,
+} from "../../udp/mod.ts";
 import { test } from "../needs.ts";
 import { until } from "../time.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
@@ -716,4 +723,18 @@ test("the buffer sizes that were granted are told", NATIVE, () => {
   assertEquals(socket.capabilities.receiveBufferSize, SO_RCVBUF.get(socket));
   assertEquals([socket.capabilities.receiveBufferSize, socket.capabilities.sendBufferSize], [60_000, 40_000]);
   assertEquals(IP_RECVTTL.get(socket), false);
+});
+
+test("receive() calls that are made at once end in the order in which they were made", NATIVE, async () => {
+  const COUNT = 1000;
+  using receiver = bind({ receiveBufferSize: 4_000_000 });
+  using sender = bind();
+  const batch = new DatagramBatch();
+  for (let i = 0; i < COUNT; i++) batch.add(new Uint8Array([i & 255, i >> 8]), { remoteAddr: receiver.addr });
+  assertEquals(await sender.sendBatch(batch), COUNT);
+  const ended: number[] = [];
+  await Promise.all(
+    Array.from({ length: COUNT }, () => receiver.receive().then(([data]) => ended.push(data[0]! | data[1]! << 8))),
+  );
+  assertEquals(ended, Array.from({ length: COUNT }, (_, i) => i));
 });
