@@ -80,7 +80,10 @@ export class Announcer {
         questions: [this.#instance, this.#host].map((name) => ({ name, type: "ANY" })),
         authorities: this.#records(place).flatMap(({ flush, ...record }) => flush ? [record as DnsRecord] : []),
       }));
-      if (await Promise.race([this.#conflict.promise, sleep(250)]) === "conflict") return false;
+      const enough = new AbortController();
+      const came = await Promise.race([this.#conflict.promise, sleep(250, enough.signal)]);
+      enough.abort();
+      if (came === "conflict") return false;
     }
     return true;
   }
@@ -375,6 +378,7 @@ function same(one: string, other: string): boolean {
 /** Waits so long, or until the signal ends it. */
 function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
     const timer = setTimeout(resolve, milliseconds);
     signal?.addEventListener("abort", () => {
       clearTimeout(timer);

@@ -53,6 +53,9 @@ class TestLink {
   }
 }
 
+/** What is tested: they take seconds by the clock of the protocol, so all run at once. */
+const CASES = new Map<string, () => Promise<void>>();
+
 const TYPE = "_http._tcp.local";
 const INSTANCE = `one.${TYPE}`;
 
@@ -81,7 +84,7 @@ async function browsing(link: TestLink, body: (told: string[]) => Promise<void>)
   }
 }
 
-test("a browser asks again before what it knows is over, and loses nothing that is still there", {}, async () => {
+CASES.set("a browser asks again before what it knows is over, and loses nothing that is still there", async () => {
   await Promise.all((["PTR", "SRV", "A"] as const).map(async (type) => {
     const link = new TestLink(({ questions = [] }) =>
       records({ [type]: 2 }).filter((record) =>
@@ -96,7 +99,7 @@ test("a browser asks again before what it knows is over, and loses nothing that 
   }));
 });
 
-test("a browser asks again for what was not answered, ever more seldom", {}, async () => {
+CASES.set("a browser asks again for what was not answered, ever more seldom", async () => {
   const link = new TestLink();
   await browsing(link, async (told) => {
     link.hear(records().slice(0, 1));
@@ -108,7 +111,7 @@ test("a browser asks again for what was not answered, ever more seldom", {}, asy
   });
 });
 
-test("a browser asks on an interface that appears, however long it has been asking", {}, async () => {
+CASES.set("a browser asks on an interface that appears, however long it has been asking", async () => {
   const link = new TestLink();
   await browsing(link, async () => {
     await until(() => link.asked("PTR") === 3);
@@ -118,7 +121,7 @@ test("a browser asks on an interface that appears, however long it has been aski
   });
 });
 
-test("a browser remembers so much and no more, and nothing that is of no use to it", {}, async () => {
+CASES.set("a browser remembers so much and no more, and nothing that is of no use to it", async () => {
   const link = new TestLink();
   await browsing(link, async (told) => {
     await until(() => link.asked("PTR") === 1);
@@ -142,7 +145,7 @@ test("a browser remembers so much and no more, and nothing that is of no use to 
   });
 });
 
-test("an announcer whose every name is taken probes seldom in the end, and can be stopped", {}, async () => {
+CASES.set("an announcer whose every name is taken probes seldom in the end, and can be stopped", async () => {
   const link = new TestLink(({ questions = [], authorities = [] }) =>
     authorities.length === 0 ? [] : records({}, questions[0]!.name)
   );
@@ -155,4 +158,9 @@ test("an announcer whose every name is taken probes seldom in the end, and can b
   assert(next! - fifteenth! >= 4_990, `${next! - fifteenth!} ms between`);
   over.abort();
   assertEquals(await assertWithin(1_000, starting), null);
+});
+
+test("the two sides of examples/mdns.ts keep to the times of the protocol", {}, async (t) => {
+  const alone = { sanitizeOps: false, sanitizeResources: false, sanitizeExit: false };
+  await Promise.all([...CASES].map(([name, fn]) => t.step({ name, fn, ...alone })));
 });

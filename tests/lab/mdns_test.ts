@@ -8,7 +8,7 @@ import type { DnsPacket, DnsQuestion, DnsRecord } from "../../examples/dns_packe
 import { listenMulticast, type MulticastSocket } from "../../multicast/mod.ts";
 import { bindUdp, type UdpSocket } from "../../udp/mod.ts";
 import { example, Program } from "../examples/program.ts";
-import { test } from "../needs.ts";
+import { type Needs, test } from "../needs.ts";
 import { sleep } from "../time.ts";
 import { LAB, type Lab, type Node, Tap, withLab } from "./lab.ts";
 
@@ -125,79 +125,85 @@ async function withZeroconf(host: Node, family: string, body: (peer: Peer) => Pr
   });
 }
 
+/** A test over IPv4 and IPv6, both at once, as most of it is waiting. */
+function overBoth(name: string, needs: Needs, body: (family: string, theirs: string) => Promise<void>): void {
+  test(`${name}, IPv4 and IPv6`, needs, async () => {
+    const ended = await Promise.allSettled(FAMILIES.map(([family, theirs]) => body(family, theirs)));
+    for (const one of ended) if (one.status === "rejected") throw one.reason;
+  });
+}
+
 for (const [name, needs, withPeer] of [["Avahi", AVAHI, withAvahi], ["zeroconf", ZEROCONF, withZeroconf]] as const) {
-  for (const [family, theirs] of FAMILIES) {
-    test(`${name} finds and loses what examples/mdns.ts announces, ${family}`, needs, async () => {
-      await withLab(({ h1, h2 }) =>
-        withPeer(h2, family, async (peer) => {
-          await using browser = peer.browse();
-          await using service = mdns(h1, "--announce", "Our page", "--port", "8081", "--txt", "path=/x");
-          await service.printed(/^announced "Our page" as _http\._tcp, port 8081$/m);
-          const { host, address, port, text } = (await browser.printed(peer.found("Our page"))).groups!;
-          assertMatch(host!, /^deno-[0-9a-f]{8}\.local$/);
-          // Which of them Avahi shows is its own choice.
-          for (const one of address!.split(" ")) assertMatch(one, /^(10\.66\.0\.1|fd66::1|fe80::.*)$/);
-          assertEquals([port, text], ["8081", "path=/x"]);
-          service.interrupt();
-          assertMatch(await service.succeeded(), /^said goodbye$/m);
-          await browser.printed(peer.lost("Our page"));
-        })
-      );
-    });
+  overBoth(`${name} finds and loses what examples/mdns.ts announces`, needs, async (family) => {
+    await withLab(({ h1, h2 }) =>
+      withPeer(h2, family, async (peer) => {
+        await using browser = peer.browse();
+        await using service = mdns(h1, "--announce", "Our page", "--port", "8081", "--txt", "path=/x");
+        await service.printed(/^announced "Our page" as _http\._tcp, port 8081$/m);
+        const { host, address, port, text } = (await browser.printed(peer.found("Our page"))).groups!;
+        assertMatch(host!, /^deno-[0-9a-f]{8}\.local$/);
+        // Which of them Avahi shows is its own choice.
+        for (const one of address!.split(" ")) assertMatch(one, /^(10\.66\.0\.1|fd66::1|fe80::.*)$/);
+        assertEquals([port, text], ["8081", "path=/x"]);
+        service.interrupt();
+        assertMatch(await service.succeeded(), /^said goodbye$/m);
+        await browser.printed(peer.lost("Our page"));
+      })
+    );
+  });
 
-    test(`examples/mdns.ts finds and loses what ${name} announces, ${family}`, needs, async () => {
-      await withLab(({ h1, h2 }) =>
-        withPeer(h2, family, async (peer) => {
-          await using browser = mdns(h1, "--browse", TYPE);
-          await browser.printed(/^looking/);
-          await using service = peer.announce("Their page");
-          await service.printed(peer.announced);
-          const [, host, what] = await browser.printed(
-            /^(?:found|changed) "Their page" on eth0: (\S+):9090 (.*) color=blue$/m,
-          );
-          assertEquals(host, peer.host);
-          assertEquals(what!.split(" ").includes(theirs), true, what);
-          service.interrupt();
-          await browser.printed(/^lost "Their page" on eth0/m);
-          // One that comes later asks, and is told what was announced before.
-          await using again = peer.announce("Their page");
-          await again.printed(peer.announced);
-          await using late = mdns(h1, "--browse", TYPE, "--count", "1", "--timeout", "20");
-          assertMatch(await late.succeeded(), /^found "Their page" on eth0: /m);
-        })
-      );
-    });
+  overBoth(`examples/mdns.ts finds and loses what ${name} announces`, needs, async (family, theirs) => {
+    await withLab(({ h1, h2 }) =>
+      withPeer(h2, family, async (peer) => {
+        await using browser = mdns(h1, "--browse", TYPE);
+        await browser.printed(/^looking/);
+        await using service = peer.announce("Their page");
+        await service.printed(peer.announced);
+        const [, host, what] = await browser.printed(
+          /^(?:found|changed) "Their page" on eth0: (\S+):9090 (.*) color=blue$/m,
+        );
+        assertEquals(host, peer.host);
+        assertEquals(what!.split(" ").includes(theirs), true, what);
+        service.interrupt();
+        await browser.printed(/^lost "Their page" on eth0/m);
+        // One that comes later asks, and is told what was announced before.
+        await using again = peer.announce("Their page");
+        await again.printed(peer.announced);
+        await using late = mdns(h1, "--browse", TYPE, "--count", "1", "--timeout", "20");
+        assertMatch(await late.succeeded(), /^found "Their page" on eth0: /m);
+      })
+    );
+  });
 
-    test(`examples/mdns.ts and ${name} share a machine and its port, ${family}`, needs, async () => {
-      await withLab(({ h2 }) =>
-        withPeer(h2, family, async (peer) => {
-          await using browser = peer.browse();
-          await using ours = mdns(h2, "--announce", "Our page", "--port", "8081", "--txt", "path=/x");
-          await ours.printed(/^announced "Our page"/m);
-          assertEquals((await browser.printed(peer.found("Our page"))).groups!.port, "8081");
-          await using search = mdns(h2, "--browse", TYPE);
-          await using theirs = peer.announce("Their page");
-          await theirs.printed(peer.announced);
-          await search.printed(/^found "Their page" on eth0: /m);
-          await search.printed(/^found "Our page" on eth0: /m);
-        })
-      );
-    });
+  overBoth(`examples/mdns.ts and ${name} share a machine and its port`, needs, async (family) => {
+    await withLab(({ h2 }) =>
+      withPeer(h2, family, async (peer) => {
+        await using browser = peer.browse();
+        await using ours = mdns(h2, "--announce", "Our page", "--port", "8081", "--txt", "path=/x");
+        await ours.printed(/^announced "Our page"/m);
+        assertEquals((await browser.printed(peer.found("Our page"))).groups!.port, "8081");
+        await using search = mdns(h2, "--browse", TYPE);
+        await using theirs = peer.announce("Their page");
+        await theirs.printed(peer.announced);
+        await search.printed(/^found "Their page" on eth0: /m);
+        await search.printed(/^found "Our page" on eth0: /m);
+      })
+    );
+  });
 
-    test(`examples/mdns.ts takes another name than one that ${name} has, ${family}`, needs, async () => {
-      await withLab(({ h1, h2 }) =>
-        withPeer(h2, family, async (peer) => {
-          await using theirs = peer.announce("Page");
-          await theirs.printed(peer.announced);
-          await using browser = peer.browse();
-          await using ours = mdns(h1, "--announce", "Page", "--port", "8081");
-          await ours.printed(/^announced "Page \(2\)"/m);
-          assertEquals((await browser.printed(peer.found("Page"))).groups!.port, "9090");
-          assertEquals((await browser.printed(peer.found("Page (2)"))).groups!.port, "8081");
-        })
-      );
-    });
-  }
+  overBoth(`examples/mdns.ts takes another name than one that ${name} has`, needs, async (family) => {
+    await withLab(({ h1, h2 }) =>
+      withPeer(h2, family, async (peer) => {
+        await using theirs = peer.announce("Page");
+        await theirs.printed(peer.announced);
+        await using browser = peer.browse();
+        await using ours = mdns(h1, "--announce", "Page", "--port", "8081");
+        await ours.printed(/^announced "Page \(2\)"/m);
+        assertEquals((await browser.printed(peer.found("Page"))).groups!.port, "9090");
+        assertEquals((await browser.printed(peer.found("Page (2)"))).groups!.port, "8081");
+      })
+    );
+  });
 }
 
 test("examples/mdns.ts without flags keeps to the loopback interface", LAB, async () => {
