@@ -1,11 +1,18 @@
 // What the examples do with flags that mean nothing to them: they say which and what would be right, and end with 2.
 // The flags themselves are taken apart by @std/cli, in each example.
 
-/** The number in a flag; undefined when the flag was not given. */
+/** The whole number in a flag; undefined when the flag was not given. */
 export function wholeNumber(flag: string, text: string | undefined, low: number, high: number): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
   quit(`Wrong value "${text}" for ${flag}: it must be a whole number from ${low} to ${high}`);
+}
+
+/** The same of a number that may have a fraction. */
+export function number(flag: string, text: string | undefined, low: number, high: number): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d*\.?\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
+  quit(`Wrong value "${text}" for ${flag}: it must be a number from ${low} to ${high}`);
 }
 
 /** Ends the program with a word. */

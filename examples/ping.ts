@@ -28,7 +28,7 @@ import {
 import { isMulticast } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
 import { errorOf, hopLimitOf, next } from "./error_queue.ts";
-import { quit } from "./flags.ts";
+import { number, quit, wholeNumber } from "./flags.ts";
 
 const HELP = `Usage: ping [flags] HOST
 Sends echo requests to HOST, a name or an address, and prints the answers; Ctrl-C ends it and prints the summary.
@@ -62,12 +62,12 @@ const flags = parseArgs(Deno.args, {
   string: ["_", "count", "interval", "timeout", "deadline", "size", "ttl", "interface"],
   unknown: (flag, key) => key === undefined || quit(`Unknown flag ${flag}; see --help`),
 });
-const count = number("--count", flags.count, 1, 1e9, true) ?? Infinity;
+const count = wholeNumber("--count", flags.count, 1, 1e9) ?? Infinity;
 const interval = (number("--interval", flags.interval, 0.002, 3600) ?? 1) * 1000;
 const timeout = (number("--timeout", flags.timeout, 0.001, 3600) ?? 1) * 1000;
 const deadline = number("--deadline", flags.deadline, 0.001, 1e6);
-const size = number("--size", flags.size, 0, 65_507, true) ?? 56;
-const ttl = number("--ttl", flags.ttl, 1, 255, true);
+const size = wholeNumber("--size", flags.size, 0, 65_507) ?? 56;
+const ttl = wholeNumber("--ttl", flags.ttl, 1, 255);
 if (flags.interface === "") quit("Give --interface a name or an address; see --help");
 if (flags["4"] && flags["6"]) quit("Give -4 or -6, not both; see --help");
 
@@ -318,13 +318,6 @@ async function find(host: string): Promise<InetAddress> {
 function sendFrom(socket: Echo, where: string): void {
   if (/[.:]/.test(where)) socket.bind({ hostname: where });
   else SO_BINDTODEVICE.set(socket, where);
-}
-
-function number(flag: string, text: string | undefined, low: number, high: number, whole = false): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (/^\d*\.?\d+$/.test(text) && value >= low && value <= high && (!whole || Number.isInteger(value))) return value;
-  quit(`Wrong value "${text}" for ${flag}: it must be a ${whole ? "whole " : ""}number from ${low} to ${high}`);
 }
 
 async function main(): Promise<void> {

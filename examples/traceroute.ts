@@ -17,7 +17,7 @@ import {
 import { type IncomingMessage, type InetAddress, poll, resolveAddress, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
 import { errorOf, hopLimitOf, next } from "./error_queue.ts";
-import { quit } from "./flags.ts";
+import { number, quit, wholeNumber } from "./flags.ts";
 
 const HELP = `Usage: traceroute [flags] HOST [BYTES]
 Prints the routers on the way to HOST, a name or an address, by UDP datagrams; BYTES is the length of their packets.
@@ -51,11 +51,11 @@ const flags = parseArgs(Deno.args, {
   string: ["_", "first", "max-hops", "queries", "wait", "port", "source", "interface"],
   unknown: (flag, key) => key === undefined || quit(`Unknown flag ${flag}; see --help`),
 });
-const most = number("--max-hops", flags["max-hops"], 1, 255) ?? 30;
-const first = number("--first", flags.first, 1, most) ?? 1;
-const queries = number("--queries", flags.queries, 1, 10) ?? 3;
-const wait = (number("--wait", flags.wait, 0.001, 60, false) ?? 3) * 1000;
-const port = number("--port", flags.port, 1, 65535 - most * queries) ?? 33434;
+const most = wholeNumber("--max-hops", flags["max-hops"], 1, 255) ?? 30;
+const first = wholeNumber("--first", flags.first, 1, most) ?? 1;
+const queries = wholeNumber("--queries", flags.queries, 1, 10) ?? 3;
+const wait = (number("--wait", flags.wait, 0.001, 60) ?? 3) * 1000;
+const port = wholeNumber("--port", flags.port, 1, 65535 - most * queries) ?? 33434;
 if (flags["4"] && flags["6"]) quit("Give -4 or -6, not both; see --help");
 for (const flag of ["source", "interface"] as const) if (flags[flag] === "") quit(`Give --${flag} a value; see --help`);
 
@@ -189,20 +189,13 @@ function line(hop: number, answers: readonly (Answer | null)[]): string {
   return text;
 }
 
-function number(flag: string, text: string | undefined, low: number, high: number, whole = true): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (/^\d*\.?\d+$/.test(text) && value >= low && value <= high && (!whole || Number.isInteger(value))) return value;
-  quit(`Wrong value "${text}" for ${flag}: it must be a ${whole ? "whole " : ""}number from ${low} to ${high}`);
-}
-
 async function main(): Promise<void> {
   if (flags.help) return console.log(HELP);
   const [host, length, more] = flags._ as string[];
   if (host === undefined || more !== undefined) quit("Give one host, and the bytes of a packet if need be; see --help");
   const [to] = await resolveAddress(host, flags["4"] ? { family: "inet" } : flags["6"] ? { family: "inet6" } : {});
   const { headers } = FAMILIES[to!.family];
-  const bytes = number("BYTES", length, headers, 65_000) ?? headers + 32;
+  const bytes = wholeNumber("BYTES", length, headers, 65_000) ?? headers + 32;
   console.log(`traceroute to ${host} (${to!.hostname}), ${most} hops max, ${bytes} byte packets`);
   const data = new Uint8Array(bytes - headers).fill(0x40);
   for (let hop = first; hop <= most; hop++) {

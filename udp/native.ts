@@ -587,14 +587,15 @@ export class NativeEngine implements Engine, Receiver, Sender {
     options: WaitOptions | undefined,
   ): Promise<number> {
     const signal = options === undefined ? undefined : signalOf(options, SENDING);
+    return await this.#untilSent(() => this.trySend(data, remoteAddr as UdpDestination), signal);
+  }
+
+  /** Sends again and again until there is room; `attempt` gives null where there is none. */
+  async #untilSent(attempt: () => number | null, signal: AbortSignal | undefined): Promise<number> {
     for (let since = 0;;) {
       try {
-        const sent = this.trySend(data, remoteAddr as UdpDestination);
-        if (sent !== null) {
-          const others = turn();
-          if (others !== null) await others;
-          return sent;
-        }
+        const sent = attempt();
+        if (sent !== null) return await afterTurn(sent);
       } catch (error) {
         await this.#full(error, signal);
         continue;
@@ -624,22 +625,11 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
     const run = settingsOf(settings, doing);
     const views = data instanceof Uint8Array ? [data] : data;
-    for (let since = 0;;) {
+    return await this.#untilSent(() => {
       const to = this.#to(this.#open("send on"), settings.remoteAddr);
       const control = controlOf(run, this, doing);
-      try {
-        const sent = this.#sendNow(this.#open("send on"), views, to, control, doing);
-        if (sent !== null) {
-          const others = turn();
-          if (others !== null) await others;
-          return sent;
-        }
-      } catch (error) {
-        await this.#full(error, signal);
-        continue;
-      }
-      since = await ready(this.socket as Socket, WRITABLE, signal, "send on", since);
-    }
+      return this.#sendNow(this.#open("send on"), views, to, control, doing);
+    }, signal);
   }
 
   #sendNow(
