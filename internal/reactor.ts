@@ -11,7 +11,7 @@
 // - The runtime's thread pool is shared with files and lookups: a call that was just parked may stand in its queue. While
 //   it is new, a 1 ms timer sends a probe behind it, and looks for events by itself until the probe has answered.
 // - A turn is yielded at the latest after 64 calls that did not have to wait and 2 ms, and every 6 ms the runtime's own
-//   sockets have theirs. A real wait counts as both.
+//   sockets have theirs. A real wait counts as both. Who waits for a descriptor hears of its events after 64 such calls.
 // - Waking the parked call takes two changes of threads. While waits are short, the isolate looks for events itself, after
 //   all else that was due has run, and for 20 µs at most; every 6 ms it waits for real all the same.
 // - In a Worker the call has a limit of 1 s: terminate() leaves its thread in it.
@@ -38,8 +38,9 @@ const PARK_IN_WORKER = 1000;
 const TICK = 1;
 const VERIFY_EVERY = 200;
 const UNREFED_TICK = 10;
-/** After so many calls that did not have to wait, the time since others had their turn is looked at; milliseconds. */
+/** After so many calls that did not have to wait, those who wait are looked after, and the time since others had a turn. */
 const CREDIT = 64;
+/** How often others have a turn, and how often the runtime's own sockets; milliseconds. */
 const TURN_EVERY = 2;
 const DEEP_EVERY = 6;
 /** How long the runtime is left idle then; microseconds. */
@@ -322,6 +323,14 @@ class Reactor {
     }
   }
 
+  /** Tells those who wait what came by now; false when the parked call has it, which tells it in a turn. */
+  glance(): boolean {
+    if (this.#parked !== null && this.#epoll.parkedHasEvents()) return false;
+    this.#epoll.look(this.#ready);
+    this.#refPark();
+    return true;
+  }
+
   #drainAndPark(): void {
     this.#epoll.look(this.#ready);
     if (this.#waiting > 0) this.#park();
@@ -485,7 +494,7 @@ export function turn(weight = 1): Promise<void> | null {
     lastTurn = lastDeep = time;
     return pending = deepTurn().finally(turned);
   }
-  if (time - lastTurn < TURN_EVERY) return null;
+  if (time - lastTurn < TURN_EVERY && (nobodyWaits() || reactor!.glance())) return null;
   lastTurn = time;
   return pending = new Promise<void>((resolve) => setImmediate(resolve)).finally(turned);
 }

@@ -70,8 +70,7 @@ export class Epoll {
       do {
         // One that has not begun yet would wait with numbers that are another's by then: it keeps them.
         if (performance.now() > until) return;
-        this.#io.peek(this.#parkedMemory, this.#event, SIZE);
-      } while (this.#eventView.getUint32(EVENTS, true) === 0);
+      } while (!this.parkedHasEvents());
     }
     for (const fd of [this.#fd, this.#wake]) libc(DOING).close(fd);
   }
@@ -123,6 +122,12 @@ export class Epoll {
     // No event has no bits: they tell that the call has ended.
     this.#io.poke(this.#parkedMemory, NO_EVENT);
     return waits.epoll_wait(this.#fd, this.#parkedMemory, ROOM, timeout);
+  }
+
+  /** Whether the parked call has ended, or is about to, with something to tell; it writes from a thread of its own. */
+  parkedHasEvents(): boolean {
+    this.#io.peek(this.#parkedMemory, this.#event, SIZE);
+    return this.#eventView.getUint32(EVENTS, true) !== 0;
   }
 
   /** Tells what a parked call found. Its errno is lost with its thread: a failure means to look again. */

@@ -113,8 +113,10 @@ const ACCEPT_REMEDIES: Remedies = { EINVAL: "the socket does not listen: call li
 
 /** What calls are called in messages; made once, as thousands may wait. */
 const VERBS = { receive: "receive on", send: "send on", accept: "accept on" } as const;
-/** A unix stream whose listener's queue is full cannot be waited for: it is tried again. */
+/** What the kernel has no event for is tried again after so many milliseconds: the queue of a unix listener or receiver is full. */
 const QUEUE_RETRY = 5;
+/** The same where it is the queue of an interface, which is soon sent. */
+const INTERFACE_RETRY = 1;
 /** Accepting without a descriptor left fails at once, again and again. */
 const BACK_OFF = [5, 1000] as const;
 
@@ -174,6 +176,9 @@ export let ready: (
   verb: string,
   began: number,
 ) => Promise<number>;
+
+/** The same while the queue of an interface is full (ENOBUFS), which no event tells the end of: pauses. */
+export let drained: (socket: Socket, signal: AbortSignal | undefined, verb: string, began: number) => Promise<number>;
 
 /** Says whether there are datagrams that were taken from a socket and given to nobody yet; those who wait look again. */
 export let leaveAbove: (socket: Socket, left: boolean) => void;
@@ -272,6 +277,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       socket.#heard(
         await socket.#ready(interest, interest === READABLE ? "receive" : "send", signal, verb, since),
       );
+      return since;
+    };
+    drained = async (socket, signal, verb, began) => {
+      const since = began || now();
+      await socket.#pause("send", verb, signal, since, INTERFACE_RETRY);
       return since;
     };
     leaveAbove = (socket, left) => {
@@ -530,12 +540,18 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   }
 
   /** Waits a while for what the kernel tells no event of. */
-  async #pause(kind: WaitKind, verb: string, signal: AbortSignal | undefined, since: number): Promise<void> {
+  async #pause(
+    kind: WaitKind,
+    verb: string,
+    signal: AbortSignal | undefined,
+    since: number,
+    milliseconds = QUEUE_RETRY,
+  ): Promise<void> {
     const limit = this.#timeouts?.visible[kind] ?? Infinity;
     if (now() - since >= limit) {
       throw new Deno.errors.TimedOut(`Cannot ${verb} ${this.#shown()}: nothing within ${limit} ms`);
     }
-    await (this.#pauses ??= new Pauses(this.#refed)).pause(QUEUE_RETRY, signal);
+    await (this.#pauses ??= new Pauses(this.#refed)).pause(milliseconds, signal);
   }
 
   /**
@@ -555,7 +571,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     try {
       const signal = options === undefined ? undefined : signalOf(options, () => this.#doing(kind));
       const result = attempt();
-      return result === null ? this.#untilReady(attempt, interest, kind, signal, silent) : afterTurn(result);
+      return result === null
+        ? this.#untilReady(attempt, interest, kind, signal, silent)
+        : afterTurn(result, weight(result));
     } catch (error) {
       return afterTurn(null).then(() => {
         throw error;
@@ -584,7 +602,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         await afterTurn(null);
         throw error;
       }
-      if (result !== null) return await afterTurn(result);
+      if (result !== null) return await afterTurn(result, weight(result));
     }
   }
 
@@ -695,9 +713,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       // The second call tells how the first went, and ends the attempt in the kernel, which reading SO_ERROR does not.
       const state = this.#connectNow(bytes, waited);
       if (state === "connected") {
-        const others = turn();
-        if (others !== null) await others;
-        return;
+        return await afterTurn(undefined);
       }
       since ||= now();
       if (state === "queue full") await this.#pause("connect", "connect", signal, since);
@@ -810,7 +826,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       // Its length is asked once: a buffer that is transferred meanwhile is an error, not the end.
       const { byteLength } = usable(data, "send");
       const count = this.trySend(data, options);
-      return count === byteLength ? afterTurn(undefined) : this.#sendRest(data, byteLength, count, signal, options);
+      return count === byteLength
+        ? afterTurn(undefined, weight(count))
+        : this.#sendRest(data, byteLength, count, signal, options);
     } catch (error) {
       return Promise.reject(withSent(error, 0));
     }
@@ -835,7 +853,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
           // Each part has the whole timeout.
           since = 0;
           sent += count;
-          const others = turn();
+          const others = turn(weight(count));
           if (others !== null) await others;
           if (sent >= byteLength) return;
           signal?.throwIfAborted();
@@ -943,7 +961,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         if (got.byteLength === 0) break;
         filled += got.byteLength;
         this.#taken += got.byteLength;
-        const others = turn();
+        const others = turn(weight(got));
         if (others !== null) await others;
         signal?.throwIfAborted();
       }
@@ -1432,6 +1450,12 @@ function usable(view: Uint8Array, verb: string): Uint8Array {
     }
   }
   return view.byteLength > 0x7fff_f000 ? view.subarray(0, 0x7fff_f000) : view;
+}
+
+/** As how many calls one counts that carried this: a page of memory takes as long as a call. */
+function weight(carried: unknown): number {
+  const bytes = typeof carried === "number" ? carried : carried instanceof Uint8Array ? carried.byteLength : 0;
+  return 1 + (bytes >>> 12);
 }
 
 function sameBytes(a: Bytes, b: Bytes): boolean {

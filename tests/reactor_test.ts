@@ -246,6 +246,38 @@ test("a flooded socket does not starve a timer", FFI, async () => {
   assert(latest < 100, `${latest} ms late`);
 });
 
+// A large datagram counts as several calls, as it takes as long.
+for (const [size, most] of [[1, 130], [32_768, 24]] as const) {
+  test(`who waits is told of events while a socket is flooded with ${size} bytes at a time`, FFI, async () => {
+    using pair = await udpPair();
+    const [sender, receiver] = pair;
+    const [left, right] = Socket.pair();
+    using _other = both([left, right]);
+    let received = 0;
+    let over = false;
+    // One loop sends and receives without ever having to wait.
+    const flood = (async () => {
+      for (const data = new Uint8Array(size); !over; received++) {
+        sender.trySend(data);
+        await receiver.receive();
+      }
+    })();
+    const meanwhile: number[] = [];
+    for (let i = 0; i < 25; i++) {
+      const waits = right.receive();
+      const before = received;
+      left.trySend(bytes("x"));
+      await waits;
+      meanwhile.push(received - before);
+    }
+    over = true;
+    await flood;
+    const median = meanwhile.toSorted((a, b) => a - b)[12]!;
+    console.log(`after ${median} receives of the other socket`);
+    assert(median <= most, `${meanwhile}`);
+  });
+}
+
 /**
  * Reads a flood of trains by `read`, which gives how many datagrams it took, until Deno's own TCP has made so many round
  * trips and a timer of 10 ms has ticked 20 times, or so many datagrams have gone by.
