@@ -4,7 +4,7 @@ import { boolean, integer, object, shown } from "../internal/argument.ts";
 import { descriptorOf } from "../internal/descriptor.ts";
 import { libc } from "../internal/libc.ts";
 import { interfaceIndexOf } from "../internal/netif.ts";
-import { turn, WRITABLE } from "../internal/reactor.ts";
+import { afterTurn, WRITABLE } from "../internal/reactor.ts";
 import {
   type InterfaceSelector,
   IP_MULTICAST_IF,
@@ -14,8 +14,8 @@ import {
   IPV6_MULTICAST_IF,
   IPV6_MULTICAST_LOOP,
 } from "../options/mod.ts";
-import { ready, type Socket } from "../socket/socket.ts";
-import { Pauses, signalOf, type WaitOptions } from "../socket/waits.ts";
+import { drained, ready, type Socket } from "../socket/socket.ts";
+import { signalOf, type WaitOptions } from "../socket/waits.ts";
 import { sendBy } from "../udp/multicast_interface.ts";
 import type { UdpSocket } from "../udp/socket.ts";
 import type { MulticastSendOptions } from "../udp/types.ts";
@@ -32,9 +32,6 @@ export interface SendToGroupOptions extends WaitOptions, Omit<MulticastSendOptio
   /** Where it goes out: a name, an index or an address; or `{ all: true }`, once by each that is joined. */
   interface?: InterfaceSelector | { all: true };
 }
-
-/** Milliseconds after which a full queue of an interface is tried again, as no event tells its end. */
-const QUEUE_RETRY = 1;
 
 const FAMILIES = {
   inet: { interface: IP_MULTICAST_IF, hopLimit: IP_MULTICAST_TTL, loopback: IP_MULTICAST_LOOP },
@@ -62,7 +59,6 @@ export class GroupSender {
   readonly #settled: boolean;
   /** Calls that change a socket while they wait, one of Deno's, wait for each other. */
   #turn: Promise<unknown> = Promise.resolve();
-  #pauses: Pauses | undefined;
 
   constructor(
     socket: UdpSocket,
@@ -148,11 +144,12 @@ export class GroupSender {
       } finally {
         back();
       }
-      if (full) await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
-      else since = await ready(this.#socket.socket as Socket, WRITABLE, signal, "send on", since);
+      const socket = this.#socket.socket as Socket;
+      since = full
+        ? await drained(socket, signal, "send on", since)
+        : await ready(socket, WRITABLE, signal, "send on", since);
     }
-    const others = turn();
-    if (others !== null) await others;
+    await afterTurn(undefined);
   }
 
   /** The same by a socket of Deno's, whose send has to be waited for: a `send()` meanwhile goes the same way. */

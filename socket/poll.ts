@@ -5,6 +5,7 @@ import { constant } from "../internal/constants.ts";
 import { describe, type Descriptor, descriptorOf } from "../internal/descriptor.ts";
 import { check, errnoNumber, systemErrorOf } from "../internal/errno.ts";
 import {
+  afterTurn,
   type Entry,
   FAILED,
   hold,
@@ -13,7 +14,6 @@ import {
   PRIORITY,
   READABLE,
   release,
-  turn,
   wait,
   type Waiter,
   wakeWaiters,
@@ -237,9 +237,7 @@ export async function poll<S extends SocketLike>(
 
   const ready = look();
   if (ready.length > 0 || deadline === 0) {
-    const others = turn();
-    if (others !== null) await others;
-    return ready;
+    return await afterTurn(ready);
   }
   const held: [Entry, number][] = [];
   try {
@@ -502,9 +500,7 @@ export class Poller<S extends SocketLike = SocketLike> implements Disposable {
     for (let waited = false;; waited = true) {
       const ready = this.#look(max, doing);
       if (ready.length > 0 || deadline === 0 || now() >= deadline) {
-        const others = waited ? null : turn();
-        if (others !== null) await others;
-        return ready;
+        return waited ? ready : await afterTurn(ready);
       }
       try {
         await oneReady([[this.#entry ??= hold(this.#open(doing).fd), READABLE]], deadline, signal);

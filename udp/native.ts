@@ -31,8 +31,8 @@ import {
 } from "../internal/sockaddr.ts";
 import { IP_TOS, IPV6_TCLASS, SO_RCVBUF, SO_SNDBUF } from "../options/mod.ts";
 import { toldOfLeft } from "../socket/left.ts";
-import { fdOf, leaveAbove, ready, setLook, type Socket } from "../socket/socket.ts";
-import { Pauses, signalOf, type WaitOptions } from "../socket/waits.ts";
+import { drained, fdOf, leaveAbove, ready, setLook, type Socket } from "../socket/socket.ts";
+import { signalOf, type WaitOptions } from "../socket/waits.ts";
 import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6 } from "./address.ts";
 import { access, DatagramBatch, type Receiver, type Sender } from "./batch.ts";
 import { controlOf, settingsOf } from "./control.ts";
@@ -107,8 +107,6 @@ const REPEATS = 8;
 const NO_TRAINS: readonly ErrnoName[] = ["EINVAL", "EIO", "EOPNOTSUPP", "ENOPROTOOPT"];
 /** Segments that every kernel with trains takes. */
 const OLD_SEGMENTS = 64;
-/** Sending with the queue of the interface full cannot be waited for: it is tried again. */
-const QUEUE_RETRY = 1;
 
 /** The beginnings of messages of wrong arguments; to name the socket takes longer than most calls. */
 const RECEIVING = "Cannot receive on a UDP socket";
@@ -166,7 +164,6 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /** Receives that wait: who comes later waits behind them. */
   #waiting = 0;
   #lastWait = Infinity;
-  #pauses: Pauses | null = null;
   #capabilities: UdpCapabilities | null = null;
 
   constructor(socket: Socket<Family>, { family, fields, gro, spin }: NativeOptions) {
@@ -314,11 +311,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       if (mine) {
         const got = this.tryReceive(buffer) ??
           (this.#lastWait <= SHORT ? this.#spinFor(() => this.tryReceive(buffer)) : null);
-        if (got !== null) {
-          const others = turn();
-          if (others !== null) await others;
-          return got;
-        }
+        if (got !== null) return await afterTurn(got);
       } else {
         this.#open("receive on");
         if (buffer !== undefined) this.#check(buffer);
@@ -397,11 +390,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       if (buffer !== undefined) this.#check(buffer);
       const fd = this.#open("receive on");
       const got = mine ? this.#message(fd, buffer) : null;
-      if (got !== null) {
-        const others = turn();
-        if (others !== null) await others;
-        return got;
-      }
+      if (got !== null) return await afterTurn(got);
       mine = true;
       this.#waiting++;
       try {
@@ -593,21 +582,22 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /** Sends again and again until there is room; `attempt` gives null where there is none. */
   async #untilSent(attempt: () => number | null, signal: AbortSignal | undefined): Promise<number> {
     for (let since = 0;;) {
+      let full = false;
       try {
         const sent = attempt();
         if (sent !== null) return await afterTurn(sent);
       } catch (error) {
-        await this.#full(error, signal);
-        continue;
+        if (!isFull(error)) throw error;
+        full = true;
       }
-      since = await ready(this.socket as Socket, WRITABLE, signal, "send on", since);
+      since = await this.#room(full, signal, since);
     }
   }
 
-  /** Pauses when the queue of the interface is full, which no event tells the end of; throws all else. */
-  async #full(error: unknown, signal: AbortSignal | undefined): Promise<void> {
-    if (!isFull(error)) throw error;
-    await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
+  /** Waits for room: in the queue of the interface where that is `full`, else in the socket. */
+  #room(full: boolean, signal: AbortSignal | undefined, since: number): Promise<number> {
+    const socket = this.socket as Socket;
+    return full ? drained(socket, signal, "send on", since) : ready(socket, WRITABLE, signal, "send on", since);
   }
 
   async sendMessage(datagram: OutgoingDatagram, options?: WaitOptions): Promise<number> {
@@ -714,8 +704,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const { signal } = progress;
     try {
       for (let since = 0; progress.at < progress.end;) {
-        if (progress.full) await (this.#pauses ??= new Pauses(true)).pause(QUEUE_RETRY, signal);
-        else since = await ready(this.socket as Socket, WRITABLE, signal, "send on", since);
+        since = await this.#room(progress.full, signal, since);
         signal?.throwIfAborted();
         const before = progress.at;
         this.#push(batch, progress);
@@ -896,12 +885,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   ref(): void {
-    this.#pauses?.ref(true);
     this.socket.ref();
   }
 
   unref(): void {
-    this.#pauses?.ref(false);
     this.socket.unref();
   }
 

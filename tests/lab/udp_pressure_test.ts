@@ -5,7 +5,7 @@ import { IP_RECVERR, type SystemError } from "../../options/mod.ts";
 import { bindUdp, type BindUdpOptions, DatagramBatch, type UdpSocket } from "../../udp/mod.ts";
 import { type Namespace, NAMESPACES, withPair } from "../multicast/namespace.ts";
 import { test } from "../needs.ts";
-import { until } from "../time.ts";
+import { assertWithin, until } from "../time.ts";
 
 const NEEDS = { ...NAMESPACES, run: ["ip", "tc", "python3"] };
 const BYTES = 500;
@@ -230,6 +230,33 @@ test("without IP_RECVERR Linux drops what does not fit the queue, and says that 
     const arrived = await ends.arrived();
     assert(arrived.length > 0 && arrived.length < 2000, `${arrived.length}`);
     assertEquals(arrived, arrived.toSorted((a, b) => a - b));
+  });
+});
+
+test("what waits for the queue of the interface keeps no program alive whose socket is unref'd", NEEDS, async () => {
+  // A group needs no neighbour, whose address would have to be asked for first.
+  const code = `
+    const data = new Uint8Array(${BYTES});
+    const settings = { sendBufferSize: 4_000_000, options: [options.IP_RECVERR.to(true)] };
+    const to = { hostname: "239.1.2.3", port: 7 };
+    const socket = udp.bindUdp({ ...settings, multicast: { interface: "left0" } });
+    const group = await multicast.listenMulticast({ group: "239.1.2.4", port: 7, interface: "left0", ...settings });
+    for (const one of [socket, group]) one.unref();
+    try {
+      for (;;) socket.trySend(data, to);
+    } catch (error) {
+      console.log(error.code);
+    }
+    const batch = new udp.DatagramBatch();
+    for (let i = 0; i < 9; i++) batch.add(data, { remoteAddr: to });
+    const calls = [socket.send(data, to), socket.sendBatch(batch), group.sendToGroup(data, { hopLimit: 3 })];
+    for (const call of calls) call.then(() => console.log("sent"), (error) => console.log(error.name));
+    setTimeout(() => console.log("over"), 20);
+  `;
+  await withPair(async (left) => {
+    await left.tc("qdisc", "add", "dev", "left0", "root", "tbf", "rate", "8bit", "burst", "5000", "limit", "5000");
+    await using program = left.start(code);
+    assertEquals(await assertWithin(20_000, program.rest()), ["ENOBUFS", "over"]);
   });
 });
 
