@@ -1,6 +1,6 @@
 // UDP where less goes out than is sent: a full send buffer (EAGAIN), a full queue of the interface (ENOBUFS), and what is
 // closed or aborted while it waits for either. Over a cable between two namespaces: tests/multicast/namespace.ts.
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { IP_RECVERR, type SystemError } from "../../options/mod.ts";
 import { bindUdp, type BindUdpOptions, DatagramBatch, type UdpSocket } from "../../udp/mod.ts";
 import { type Namespace, NAMESPACES, withPair } from "../multicast/namespace.ts";
@@ -19,6 +19,9 @@ const SLOW = ["tbf", "rate", "20mbit", "burst", "5000", "limit", "4000000"];
 const STUCK = ["tbf", "rate", "8kbit", "burst", "5000", "limit", "4000000"];
 /** A queue that holds little, and lets it go in whole trains, as it would cut others up and lose a part of them silently. */
 const SHORT = ["tbf", "rate", "40mbit", "burst", "70000", "limit", "150000"];
+
+/** One that holds little, and lets nothing go after it. */
+const CLOSED = ["tbf", "rate", "8bit", "burst", "5000", "limit", "5000"];
 
 function numbered(i: number): Uint8Array<ArrayBuffer> {
   const data = new Uint8Array(BYTES);
@@ -86,6 +89,14 @@ async function withQueue(queue: readonly string[], body: (ends: Ends) => Promise
     using ends = new Ends(left, right);
     await body(ends);
   });
+}
+
+/** Sends until the queue is full. */
+function fill(sender: UdpSocket, to: { hostname: string; port: number }): void {
+  const error = assertThrows(() => {
+    for (;;) sender.trySend(numbered(0), to);
+  });
+  assertEquals((error as SystemError).code, "ENOBUFS");
 }
 
 /** 0, 1, 2 and so on. */
@@ -254,9 +265,18 @@ test("what waits for the queue of the interface keeps no program alive whose soc
     setTimeout(() => console.log("over"), 20);
   `;
   await withPair(async (left) => {
-    await left.tc("qdisc", "add", "dev", "left0", "root", "tbf", "rate", "8bit", "burst", "5000", "limit", "5000");
+    await left.tc("qdisc", "add", "dev", "left0", "root", ...CLOSED);
     await using program = left.start(code);
     assertEquals(await assertWithin(20_000, program.rest()), ["ENOBUFS", "over"]);
+  });
+});
+
+test("a timeout ends what waits for the queue of the interface", NEEDS, async () => {
+  await withQueue(CLOSED, async (ends) => {
+    const sender = ends.sender({ sendBufferSize: 4_000_000, options: [IP_RECVERR.to(true)] });
+    fill(sender, ends.to);
+    sender.socket.timeouts.send = 20;
+    await assertWithin(5_000, assertRejects(() => sender.send(numbered(0), ends.to), Deno.errors.TimedOut));
   });
 });
 
