@@ -130,6 +130,33 @@ async function compile(program: string): Promise<string> {
   return path;
 }
 
+/** Who is measured and who answers have a core each, the first and the last: who shares one is not left to the scheduler. */
+const LAST_CORE = navigator.hardwareConcurrency - 1;
+
+/** What starts a program on one core; where there is one alone, that is all it can do. */
+function onCore(core: number, command: readonly (string | number)[]): readonly (string | number)[] {
+  return LAST_CORE === 0 ? command : ["taskset", "-c", core, ...command];
+}
+
+/** What starts a program on the first core, to be measured there. */
+export function measured(command: readonly (string | number)[]): readonly (string | number)[] {
+  return onCore(0, command);
+}
+
+/** Keeps this process on the first core, to be measured there. */
+export async function measureHere(): Promise<void> {
+  if (LAST_CORE === 0) return;
+  const { success } = await new Deno.Command("taskset", { args: ["-a", "-p", "-c", "0", `${Deno.pid}`] }).output();
+  if (!success) throw new Error("taskset failed");
+}
+
+/** peers/echo.c on the last core, and its ports. */
+export async function echo(): Promise<{ readonly udp: number; readonly tcp: number; stop(): Promise<void> }> {
+  const program = start(onCore(LAST_CORE, [await compiled("echo")]));
+  const [[udp], [tcp]] = [await program.numbers(), await program.numbers()];
+  return { udp: udp!, tcp: tcp!, stop: () => program.stop() };
+}
+
 /** Compiles a C program of peers/ and starts it. */
 export async function peer(program: string, ...args: (string | number)[]): Promise<Peer> {
   return start([await compiled(program), ...args]);

@@ -86,7 +86,8 @@ async function write(found: ReadonlyMap<string, Answer>, where: string): Promise
     `Measured with \`deno task bench\` on ${where}.`,
     "Five interleaved rounds: their median, the lowest and the highest; a ratio is the median of the ratios to what was " +
     "measured beside it in the same round. CPU is the processor time of the measured process, in the kernel too, for one " +
-    "datagram or call. All traffic is over the loopback interface.",
+    "datagram or call. In round trips and echoes, who is measured has the first core and who answers the last. All " +
+    "traffic is over the loopback interface.",
     ...tables,
   ];
   await Deno.writeTextFile(RESULTS, `${await formatted(results.join("\n\n"))}\n`);

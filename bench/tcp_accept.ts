@@ -4,7 +4,7 @@ import { SO_LINGER } from "../options/mod.ts";
 import { Socket } from "../socket/mod.ts";
 import { connectTcp, listenTcp, type ListenTcpOptions, withTimeouts } from "../tcp/mod.ts";
 import { carriedBy, unpaced } from "./carried.ts";
-import { interleaved, peer, quantile, type Row, type Table, trips } from "./harness.ts";
+import { echo, interleaved, measureHere, quantile, type Row, type Table, trips } from "./harness.ts";
 
 /** Connections that wait to be accepted; below what the kernel lets a listener have. */
 const CONNECTIONS = 1_000;
@@ -65,10 +65,9 @@ async function storms(): Promise<Row[]> {
 }
 
 async function connections(): Promise<Row[]> {
-  const echo = await peer("echo");
-  await echo.numbers();
-  const [port] = await echo.numbers();
-  const to = { hostname: HOSTNAME, port: port! };
+  const { tcp, stop } = await echo();
+  await measureHere();
+  const to = { hostname: HOSTNAME, port: tcp };
   const denos = await Deno.connect(to);
   const own = await connectTcp({ ...to, localAddr: {} });
   const timed = withTimeouts(await connectTcp(to), { read: 60_000, write: 60_000 });
@@ -91,7 +90,7 @@ async function connections(): Promise<Row[]> {
     bulkTimed: () => carriedBy(timed),
   }, SLICES);
   for (const conn of [denos, own, timed]) conn.close();
-  await echo.stop();
+  await stop();
   const row = (what: string, unit: string, values: readonly number[], theirs: number[], limit?: Row["limit"]): Row => ({
     what,
     values,

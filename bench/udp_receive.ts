@@ -16,11 +16,14 @@ interface Fed extends Way {
   readonly train?: number;
 }
 
+const FIVE = "five metadata of five control messages";
+const THREE = "five metadata of three control messages";
+
 const WAYS = {
   cSingle: { who: "c", what: "`recvfrom`", how: "single" },
   cSingleMmsg: { who: "c", what: "`recvfrom`, sent by `sendmmsg`", how: "single", feed: "mmsg" },
   cBatch: { who: "c", what: "`recvmmsg`", how: "mmsg" },
-  cTold: { who: "c", what: "`recvmmsg`, five metadata unread", how: "told" },
+  cTold: { who: "c", what: "`recvmmsg`, five control messages unread", how: "told" },
   cTrains: { who: "c", what: "GRO", how: "gro" },
   cTrains64: { who: "c", what: "GRO, trains of 64", how: "gro", train: 64 },
   await: { who: "berkeley", what: "`await receive`", how: "await" },
@@ -31,13 +34,16 @@ const WAYS = {
   batch: { who: "berkeley", what: "`receiveBatch`", how: "batch" },
   trains: { who: "berkeley", what: "`receiveBatch` with `gro`", how: "gro" },
   trains64: { who: "berkeley", what: "`receiveBatch` with `gro`, trains of 64", how: "gro", train: 64 },
-  unread: { who: "berkeley", what: "`receiveBatch`, five metadata unread", how: "batch-unread" },
-  read: { who: "berkeley", what: "`receiveBatch`, five metadata read", how: "batch-read" },
-  trainsUnread: { who: "berkeley", what: "`receiveBatch` with `gro`, five metadata unread", how: "gro-unread" },
-  trainsRead: { who: "berkeley", what: "`receiveBatch` with `gro`, five metadata read", how: "gro-read" },
+  unread: { who: "berkeley", what: `\`receiveBatch\`, ${FIVE} unread`, how: "batch-unread" },
+  read: { who: "berkeley", what: `\`receiveBatch\`, ${FIVE} read`, how: "batch-read" },
+  threeUnread: { who: "berkeley", what: `\`receiveBatch\`, ${THREE} unread`, how: "batch-three-unread" },
+  threeRead: { who: "berkeley", what: `\`receiveBatch\`, ${THREE} read`, how: "batch-three-read" },
+  trainsUnread: { who: "berkeley", what: `\`receiveBatch\` with \`gro\`, ${FIVE} unread`, how: "gro-unread" },
+  trainsRead: { who: "berkeley", what: `\`receiveBatch\` with \`gro\`, ${FIVE} read`, how: "gro-read" },
   bun: { who: "bun", what: "`data`", how: "single" },
   node: { who: "node", what: '`"message"`', how: "single" },
   deno: { who: "deno", what: "`await receive`", how: "single" },
+  denoFresh: { who: "deno", what: "`await receive` without a buffer", how: "fresh" },
   dgram: { who: "dgram", what: '`"message"`', how: "single" },
   python: { who: "python", what: "`recvfrom_into`", how: "single" },
 } as const satisfies Record<string, Fed>;
@@ -62,11 +68,15 @@ const DEMANDS: readonly Demand<Name>[] = [
   { bytes: 1_200, what: "trains", beside: "deno", limit: { ratioAtLeast: 13 } },
   { bytes: 64, what: "awaitMmsg", beside: "cSingleMmsg", limit: { ratioAtLeast: 0.85 } },
   { bytes: 64, what: "await", beside: "deno", limit: { ratioAtLeast: 2.5 } },
+  { bytes: 64, what: "fresh", beside: "denoFresh", limit: { ratioAtLeast: 2.5 } },
   { bytes: 64, what: "awaitTrains", beside: "deno", limit: { ratioAtLeast: 2.5 } },
   { bytes: 64, what: "batch", beside: "cBatch", cpu: true, limit: { ratioAtMost: 1.2 } },
   { bytes: 64, what: "batch", beside: "deno", cpu: true, limit: { ratioAtMost: 0.5 } },
   { bytes: 64, what: "unread", beside: "batch", cpu: true, limit: { ratioAtMost: 1.3 } },
   { bytes: 64, what: "read", beside: "batch", cpu: true, limit: { ratioAtMost: 1.5 } },
+  { bytes: 64, what: "cTold", beside: "cBatch", cpu: true, limit: { ratioAtMost: 1.3 } },
+  { bytes: 64, what: "threeUnread", beside: "batch", cpu: true, limit: { ratioAtMost: 1.3 } },
+  { bytes: 64, what: "threeRead", beside: "batch", cpu: true, limit: { ratioAtMost: 1.5 } },
   { bytes: 64, what: "trainsUnread", beside: "trains", cpu: true, limit: { ratioAtMost: 1.15 } },
   { bytes: 64, what: "trainsRead", beside: "trains", cpu: true, limit: { ratioAtMost: 1.15 } },
 ];

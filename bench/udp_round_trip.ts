@@ -1,7 +1,7 @@
 // How long a UDP round trip over loopback takes in each runtime, to a C program that echoes.
 // Trips among many sockets, and of TCP: reactor.ts, socket.ts. Who takes part: contestants.ts.
 import { type Contestants, contestants, SHOWN } from "./contestants.ts";
-import { type Answer, compiled, type Measure, median, peer, rounds, type Row, start } from "./harness.ts";
+import { type Answer, compiled, echo, type Measure, measured, median, rounds, type Row, start } from "./harness.ts";
 
 const BYTES = 64;
 const TRIPS = 8_000;
@@ -11,7 +11,7 @@ type Who = keyof typeof SHOWN;
 type Trip = readonly [middle: number, late: number];
 
 async function trip(command: readonly (string | number)[]): Promise<Trip> {
-  const client = start(command);
+  const client = start(measured(command));
   const [middle, late] = await client.numbers();
   await client.stop();
   return [middle!, late!];
@@ -20,15 +20,14 @@ async function trip(command: readonly (string | number)[]): Promise<Trip> {
 async function main(): Promise<Answer> {
   const all = await contestants();
   const client = await compiled("udp_trip");
-  const echo = await peer("echo");
-  const [port] = await echo.numbers();
-  const measures: Partial<Record<Who, Measure<Trip>>> = { c: () => trip([client, port!, BYTES, TRIPS]) };
+  const { udp: port, stop } = await echo();
+  const measures: Partial<Record<Who, Measure<Trip>>> = { c: () => trip([client, port, BYTES, TRIPS]) };
   for (const who of Object.keys(all) as (keyof Contestants)[]) {
     const command = all[who];
-    if (command !== null) measures[who] = () => trip([...command, "trip", port!, BYTES, TRIPS]);
+    if (command !== null) measures[who] = () => trip([...command, "trip", port, BYTES, TRIPS]);
   }
   const seen: Partial<Record<Who, Trip[][]>> = await rounds(measures as Record<Who, Measure<Trip>>);
-  await echo.stop();
+  await stop();
   const figures = (who: Who, which: 0 | 1) => (seen[who] ?? []).map(([one]) => one![which]);
   const whos = Object.keys(SHOWN) as Who[];
   const row = (who: Who, which: 0 | 1, beside: Who, limit?: Row["limit"]): Row => ({

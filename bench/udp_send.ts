@@ -16,7 +16,8 @@ const WAYS = {
   cSingle: { who: "c", what: "`sendto`", how: "single" },
   cTurn: { who: "c", what: `\`sendto\`, ${PEERS} destinations in turn`, how: "single" },
   cBatch: { who: "c", what: `\`sendmmsg\`, ${TURN}`, how: "mmsg" },
-  cTrains: { who: "c", what: "GSO", how: "gso" },
+  cTrains: { who: "c", what: "GSO, its size an option of the socket", how: "gso" },
+  cTold: { who: "c", what: "GSO, its size in control messages", how: "told" },
   try: { who: "berkeley", what: "`trySend`", how: "try" },
   turn: { who: "berkeley", what: `\`trySend\`, ${PEERS} destinations in turn`, how: "turn" },
   await: { who: "berkeley", what: "`await send`", how: "await" },
@@ -36,7 +37,7 @@ type Name = keyof typeof WAYS;
 const SIZES: readonly (readonly [bytes: number, ways: readonly Name[]])[] = [
   [64, Object.keys(WAYS) as Name[]],
   [512, ["cTrains", "trains", "deno"]],
-  [1_200, ["cSingle", "cBatch", "cTrains", "try", "batch", "trains", "bun", "bunMany", "deno"]],
+  [1_200, ["cSingle", "cBatch", "cTrains", "cTold", "try", "batch", "trains", "bun", "bunMany", "deno"]],
   [8_192, ["cSingle", "cTrains", "try", "trains", "deno"]],
 ];
 
@@ -45,8 +46,10 @@ const DEMANDS: readonly Demand<Name>[] = [
   { bytes: 64, what: "batch", beside: "deno", limit: { ratioAtLeast: 3 } },
   { bytes: 64, what: "batch", beside: "bunMany", limit: { ratioAtLeast: 1 } },
   { bytes: 64, what: "trains", beside: "cTrains", limit: { ratioAtLeast: 0.9 } },
+  { bytes: 64, what: "trains", beside: "cTold", limit: { ratioAtLeast: 0.9 } },
   { bytes: 64, what: "trains", beside: "deno", limit: { ratioAtLeast: 10 } },
   { bytes: 1_200, what: "trains", beside: "cTrains", limit: { ratioAtLeast: 0.9 } },
+  { bytes: 1_200, what: "trains", beside: "cTold", limit: { ratioAtLeast: 0.9 } },
   { bytes: 1_200, what: "trains", beside: "deno", limit: { ratioAtLeast: 10 } },
   { bytes: 64, what: "try", beside: "cSingle", limit: { ratioAtLeast: 0.85 } },
   { bytes: 64, what: "try", beside: "deno", limit: { ratioAtLeast: 2.3 } },
@@ -63,7 +66,7 @@ async function main(): Promise<Answer> {
     await comparison.run("Sending datagrams", bytes, ways, "deno", (way) => {
       const { who, how } = WAYS[way];
       if (who === "c") {
-        const many = how === "gso" ? trainOf(bytes) : how === "mmsg" ? MESSAGES : 1;
+        const many = how === "gso" || how === "told" ? trainOf(bytes) : how === "mmsg" ? MESSAGES : 1;
         const destinations = way === "cTurn" ? PEERS : way === "cBatch" ? DESTINATIONS : 1;
         return () => sends([sender, how, port!, bytes, many, SECONDS, destinations]);
       }

@@ -10,8 +10,10 @@ const MESSAGES = 1024;
 const PEERS = 64;
 /** Datagrams of a batch of eight trains: what is larger leaves the nearer caches of the processor before it is sent. */
 const TRAINS = 8 * Math.min(128, Math.floor(65_000 / bytes));
-/** One of each control message that there is. */
-const FIELDS: readonly DatagramField[] = ["localAddr", "hopLimit", "dscp", "timestamp", "drops"];
+/** Five of the seven fields: one of each of five control messages, and those that come in three. */
+const FIVE: readonly DatagramField[] = ["localAddr", "hopLimit", "dscp", "timestamp", "drops"];
+const THREE: readonly DatagramField[] = ["localAddr", "interfaceIndex", "hopLimit", "dscp", "ecn"];
+const FIELDS = how.includes("three") ? THREE : FIVE;
 
 const data = new Uint8Array(bytes).fill(1);
 const to = { hostname, port };
@@ -78,7 +80,7 @@ async function receive(socket: UdpSocket<DatagramField>, read: boolean): Promise
   }
 }
 
-/** `gro` and `batch` may have `-unread` or `-read` behind them: with metadata, which is read or is not. */
+/** `gro` and `batch` may have `-unread`, `-read`, `-three-read` or the like behind them: with metadata, which is read or is not. */
 function receiver(): BindUdpOptions<DatagramField> {
   return { hostname, gro: how.startsWith("gro"), ...(how.endsWith("read") && { metadata: FIELDS }) };
 }

@@ -1,6 +1,6 @@
 // Deno.listenDatagram, as one of those that bench/contestants.ts runs side by side: sends, receives or makes round trips.
 // Arguments, time and the line of numbers at the end: slice.js.
-import { bytes, hostname, port, Slice, tell, trips, what } from "./slice.js";
+import { bytes, hostname, how, port, Slice, tell, trips, what } from "./slice.js";
 
 const socket = Deno.listenDatagram({ transport: "udp", hostname: what === "send" ? "0.0.0.0" : hostname, port: 0 });
 const data = new Uint8Array(bytes).fill(1);
@@ -12,7 +12,7 @@ if (what === "send") {
 } else if (what === "receive") {
   tell((socket.addr as Deno.NetAddr).port);
   const slice = new Slice();
-  const into = new Uint8Array(bytes + 1);
+  const into = how === "fresh" ? undefined : new Uint8Array(bytes + 1);
   while (slice.goesOn(1)) await socket.receive(into);
 } else {
   const into = new Uint8Array(bytes);
