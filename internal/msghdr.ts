@@ -94,8 +94,11 @@ function prepare(room: number): void {
 
 /** The caller's list, copied and checked; the last moment at which code of the caller's can run. */
 function copied(data: readonly Uint8Array[]): Uint8Array[] {
+  if (!Array.isArray(data)) {
+    throw new TypeError(`the buffer is ${shown(data)}, it must be a Uint8Array or an array of them`);
+  }
   const count = data.length;
-  if (!(count <= MAX_BUFFERS)) {
+  if (count > MAX_BUFFERS) {
     throw new RangeError(`there are ${count} buffers, there must be at most ${MAX_BUFFERS}`);
   }
   const views: Uint8Array[] = [];

@@ -336,7 +336,13 @@ test("1,024 buffers are the most", RAW, () => {
   const data = [...most, new Uint8Array(1)];
   assertThrows(() => sendMessage(calls(), a.fd, data, null, null, 0), RangeError, "at most 1024");
   assertThrows(() => receiveMessage(calls(), b.fd, data, false, 0, 0), RangeError, "at most 1024");
-  assertThrows(() => sendMessage(calls(), a.fd, { length: NaN } as Bytes[], null, null, 0), RangeError);
+  // A view that is given for the options has a `buffer` too, which is no list.
+  for (const wrong of [{ length: NaN }, new ArrayBuffer(8), "text"]) {
+    const list = wrong as unknown as Bytes[];
+    const words = "it must be a Uint8Array or an array of them";
+    assertThrows(() => sendMessage(calls(), a.fd, list, null, null, 0), TypeError, words);
+    assertThrows(() => receiveMessage(calls(), b.fd, list, false, 0, 0), TypeError, words);
+  }
   assertEquals(send(a, most), 1024, "one too many has left nothing behind");
 });
 
