@@ -71,7 +71,10 @@ export async function rounds<K extends string, T>(
   for (let round = 0, turn = 0; round < ROUNDS; round++) {
     for (const name of names) result[name].push([]);
     for (let slice = 0; slice < slices; slice++, turn++) {
-      for (const name of turn % 2 === 0 ? names : names.toReversed()) {
+      // Each begins in its turn: nobody always comes behind the one that leaves the most to be cleared away.
+      const first = (turn >>> 1) % names.length;
+      const order = [...names.slice(first), ...names.slice(0, first)];
+      for (const name of turn % 2 === 0 ? order : order.toReversed()) {
         result[name][round]!.push(await contestants[name]());
       }
     }
