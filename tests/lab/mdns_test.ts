@@ -14,7 +14,11 @@ import { LAB, type Lab, type Node, Tap, withLab } from "./lab.ts";
 
 const TYPE = "_http._tcp";
 /** With the address of the peer. */
-const FAMILIES = [["IPv4", "10.66.0.2"], ["IPv6", "fd66::2"]] as const;
+/** What differs between them: the address of the other machine, the group, and all addresses of this one. */
+const FAMILIES = [
+  { family: "IPv4", theirs: "10.66.0.2", group: "224.0.0.251", wildcard: "0.0.0.0" },
+  { family: "IPv6", theirs: "fd66::2", group: "ff02::fb", wildcard: "::" },
+] as const;
 /** zeroconf is Debian's, for Debian's Python, which may not be the first one in PATH. */
 const PYTHON = "/usr/bin/python3";
 const AVAHI = {
@@ -105,7 +109,7 @@ publish-a-on-ipv6=no
 }
 
 async function withZeroconf(host: Node, family: string, body: (peer: Peer) => Promise<void>): Promise<void> {
-  const [, address] = FAMILIES.find(([one]) => one === family)!;
+  const { theirs: address } = FAMILIES.find((one) => one.family === family)!;
   const inside = (...args: readonly string[]) => {
     const [program, ...rest] = [...host.enter, PYTHON, "tests/lab/peers/zeroconf_peer.py", family, ...args];
     return new Program(program!, rest);
@@ -126,15 +130,15 @@ async function withZeroconf(host: Node, family: string, body: (peer: Peer) => Pr
 }
 
 /** A test over IPv4 and IPv6, both at once, as most of it is waiting. */
-function overBoth(name: string, needs: Needs, body: (family: string, theirs: string) => Promise<void>): void {
+function overBoth(name: string, needs: Needs, body: (over: typeof FAMILIES[number]) => Promise<void>): void {
   test(`${name}, IPv4 and IPv6`, needs, async () => {
-    const ended = await Promise.allSettled(FAMILIES.map(([family, theirs]) => body(family, theirs)));
+    const ended = await Promise.allSettled(FAMILIES.map(body));
     for (const one of ended) if (one.status === "rejected") throw one.reason;
   });
 }
 
 for (const [name, needs, withPeer] of [["Avahi", AVAHI, withAvahi], ["zeroconf", ZEROCONF, withZeroconf]] as const) {
-  overBoth(`${name} finds and loses what examples/mdns.ts announces`, needs, async (family) => {
+  overBoth(`${name} finds and loses what examples/mdns.ts announces`, needs, async ({ family }) => {
     await withLab(({ h1, h2 }) =>
       withPeer(h2, family, async (peer) => {
         await using browser = peer.browse();
@@ -152,7 +156,7 @@ for (const [name, needs, withPeer] of [["Avahi", AVAHI, withAvahi], ["zeroconf",
     );
   });
 
-  overBoth(`examples/mdns.ts finds and loses what ${name} announces`, needs, async (family, theirs) => {
+  overBoth(`examples/mdns.ts finds and loses what ${name} announces`, needs, async ({ family, theirs }) => {
     await withLab(({ h1, h2 }) =>
       withPeer(h2, family, async (peer) => {
         await using browser = mdns(h1, "--browse", TYPE);
@@ -175,7 +179,7 @@ for (const [name, needs, withPeer] of [["Avahi", AVAHI, withAvahi], ["zeroconf",
     );
   });
 
-  overBoth(`examples/mdns.ts and ${name} share a machine and its port`, needs, async (family) => {
+  overBoth(`examples/mdns.ts and ${name} share a machine and its port`, needs, async ({ family }) => {
     await withLab(({ h2 }) =>
       withPeer(h2, family, async (peer) => {
         await using browser = peer.browse();
@@ -191,7 +195,7 @@ for (const [name, needs, withPeer] of [["Avahi", AVAHI, withAvahi], ["zeroconf",
     );
   });
 
-  overBoth(`examples/mdns.ts takes another name than one that ${name} has`, needs, async (family) => {
+  overBoth(`examples/mdns.ts takes another name than one that ${name} has`, needs, async ({ family }) => {
     await withLab(({ h1, h2 }) =>
       withPeer(h2, family, async (peer) => {
         await using theirs = peer.announce("Page");
@@ -231,8 +235,6 @@ test("examples/mdns.ts is found on an interface that appears later, with the add
   );
 });
 
-const GROUPS = [["IPv4", "224.0.0.251", "0.0.0.0"], ["IPv6", "ff02::fb", "::"]] as const;
-
 /** A message with questions; with the bit, if so, that asks for an answer by unicast, which the encoder does not know. */
 function query(
   questions: readonly DnsQuestion[],
@@ -270,140 +272,138 @@ async function next(
   }
 }
 
-for (const [family, group, wildcard] of GROUPS) {
-  test(
-    `examples/mdns.ts probes, announces twice and says goodbye, as is seen on the wire, ${family}`,
-    LAB,
-    async () => {
-      await withLab(async (lab) => {
-        using socket = await listen(lab, group);
-        await using service = mdns(lab.h1, "--announce", "Page");
-        const hopLimits: number[] = [];
-        for (let i = 0; i < 3; i++) {
-          const { questions, authorities, hopLimit } = await next(socket, "query");
-          assertEquals(questions[0], { name: `Page.${TYPE}.local`, type: "ANY", class: "IN" });
-          assertEquals(typesOf(authorities), "A AAAA SRV TXT");
-          hopLimits.push(hopLimit);
-        }
-        const announcements = [await next(socket, "response"), await next(socket, "response")] as const;
-        for (const { answers, flags, hopLimit } of announcements) {
-          assertEquals(typesOf(answers), "A AAAA PTR SRV TXT");
-          // It has the authority, and a record is the only one of its kind unless many may have it.
-          assertEquals(flags! & 0x0400, 0x0400);
-          assert(answers.every(({ type, flush, ttl }) => flush === (type !== "PTR") && ttl! >= 120));
-          hopLimits.push(hopLimit);
-        }
-        const apart = announcements[1].seconds - announcements[0].seconds;
-        assert(apart >= 0.99, `${apart}`);
-        service.interrupt();
-        const goodbye = await next(socket, "response");
-        assert(goodbye.answers.every(({ ttl }) => ttl === 0));
-        assert(goodbye.answers.some(({ type, data }) => type === "PTR" && data === `Page.${TYPE}.local`));
-        assertEquals([...hopLimits, goodbye.hopLimit], Array(6).fill(255));
-        await service.succeeded();
-      });
-    },
-  );
-
-  test(`examples/mdns.ts answers whom it should, and how, ${family}`, LAB, async () => {
+overBoth(
+  "examples/mdns.ts probes, announces twice and says goodbye, as is seen on the wire",
+  LAB,
+  async ({ group }) => {
     await withLab(async (lab) => {
       using socket = await listen(lab, group);
       await using service = mdns(lab.h1, "--announce", "Page");
-      await service.printed(/^announced/m);
-      for (let i = 0; i < 2; i++) await next(socket, "response");
-      // A second after the last announcement everything may be said again.
-      await sleep(1_000);
-      const question = { name: `${TYPE}.local`, type: "PTR" } as const;
-      const known = { ...question, ttl: 4_500, data: `Page.${TYPE}.local` };
-
-      // Asked twice, it is said once within a second: the next that comes here is another answer.
-      for (let i = 0; i < 2; i++) await socket.sendToGroup(query([question]));
-      const answer = await next(socket, "response");
-      assertEquals([typesOf(answer.answers), typesOf(answer.additionals)], ["PTR", "A AAAA SRV TXT"]);
-      await sleep(1_000);
-      // What the asker knows is not said.
-      await socket.sendToGroup(query([question, { name: `Page.${TYPE}.local`, type: "TXT" }], [known]));
-      assertEquals(typesOf((await next(socket, "response")).answers), "TXT");
-      // But it is, when that holds for less than half of its time yet.
-      await socket.sendToGroup(query([question], [{ ...known, ttl: 2_249 }]));
-      assertEquals(typesOf((await next(socket, "response")).answers), "PTR");
-
-      // By unicast: to one that wants it so; and to one that knows DNS alone, as a server would, for a short time.
-      const answerOf = async (port: number, bytes: Uint8Array) => {
-        using asker = lab.h2.inside(() =>
-          bindUdp({ hostname: wildcard, port, reuseAddress: true, multicast: { interface: "eth0", loopback: false } })
-        );
-        await asker.send(bytes, { hostname: group, port: 5353 });
-        const [data] = await asker.receive(undefined, { signal: AbortSignal.timeout(20_000) });
-        return decode(Buffer.from(data));
-      };
-      const wanted = await answerOf(5353, query([question], [], true));
-      assertEquals([typesOf(wanted.answers), wanted.answers[0]!.ttl, wanted.questions], ["PTR", 4_500, []]);
-      const simple = await answerOf(0, query([question], [], false, 4_711));
-      assertEquals(typesOf(simple.answers), "PTR");
-      assertEquals([simple.id, simple.questions], [4_711, [{ ...question, class: "IN" }]]);
-      assert([...simple.answers, ...simple.additionals].every(({ ttl, flush }) => ttl! <= 10 && !flush));
-      // What asks for another operation than a query, or tells of a failure, is no question (RFC 6762 section 18).
-      const { name: host } = answer.additionals.find(({ type }) => type === "A")!;
-      for (const [at, bit] of [[2, 0x08], [3, 0x01]] as const) {
-        const foreign = query([{ name: host, type: "A" }]);
-        foreign[at]! |= bit;
-        await socket.sendToGroup(foreign);
+      const hopLimits: number[] = [];
+      for (let i = 0; i < 3; i++) {
+        const { questions, authorities, hopLimit } = await next(socket, "query");
+        assertEquals(questions[0], { name: `Page.${TYPE}.local`, type: "ANY", class: "IN" });
+        assertEquals(typesOf(authorities), "A AAAA SRV TXT");
+        hopLimits.push(hopLimit);
       }
-      // The group heard none of that.
-      await socket.sendToGroup(query([{ name: `Page.${TYPE}.local`, type: "SRV" }]));
-      assertEquals(typesOf((await next(socket, "response")).answers), "SRV");
+      const announcements = [await next(socket, "response"), await next(socket, "response")] as const;
+      for (const { answers, flags, hopLimit } of announcements) {
+        assertEquals(typesOf(answers), "A AAAA PTR SRV TXT");
+        // It has the authority, and a record is the only one of its kind unless many may have it.
+        assertEquals(flags! & 0x0400, 0x0400);
+        assert(answers.every(({ type, flush, ttl }) => flush === (type !== "PTR") && ttl! >= 120));
+        hopLimits.push(hopLimit);
+      }
+      const apart = announcements[1].seconds - announcements[0].seconds;
+      assert(apart >= 0.99, `${apart}`);
+      service.interrupt();
+      const goodbye = await next(socket, "response");
+      assert(goodbye.answers.every(({ ttl }) => ttl === 0));
+      assert(goodbye.answers.some(({ type, data }) => type === "PTR" && data === `Page.${TYPE}.local`));
+      assertEquals([...hopLimits, goodbye.hopLimit], Array(6).fill(255));
+      await service.succeeded();
     });
-  });
+  },
+);
 
-  test(
-    `examples/mdns.ts asks for what it lacks, says what it knows and forgets what it should, ${family}`,
-    LAB,
-    async () => {
-      await withLab(async (lab) => {
-        using socket = await listen(lab, group);
-        await using browser = mdns(lab.h1, "--browse", TYPE);
-        const asked = async (type: string) => {
-          while (true) {
-            const message = await next(socket, "query");
-            if (message.questions.some((question) => question.type === type)) return message;
-          }
-        };
-        const tell = (...answers: readonly DnsRecord[]) => encode({ type: "response", answers });
-        const [name, host] = [`Page.${TYPE}.local`, "peer.local"];
-        const page: DnsRecord = { name: `${TYPE}.local`, type: "PTR", ttl: 4_500, data: name };
-        const at = (port: number): DnsRecord => {
-          return { name, type: "SRV", ttl: 120, flush: true, data: { priority: 0, weight: 0, port, target: host } };
-        };
-        const { questions, answers, hopLimit } = await asked("PTR");
-        assertEquals([questions, answers, hopLimit], [[{ name: page.name, type: "PTR", class: "IN" }], [], 255]);
-        await socket.sendToGroup(tell(page));
-        assertEquals((await asked("SRV")).questions.map(({ name, type }) => [name, type]), [[name, "SRV"], [
-          name,
-          "TXT",
-        ]]);
-        // Nobody but a responder, which has its port, is believed.
-        using stranger = lab.h2.inside(() => bindUdp({ hostname: wildcard, multicast: { interface: "eth0" } }));
-        await stranger.send(tell(at(1)), { hostname: group, port: 5353 });
-        await socket.sendToGroup(
-          tell(at(9_090), { name, type: "TXT", ttl: 4_500, flush: true, data: ["color=blue\x1b[0m"] }),
-        );
-        assertEquals((await asked("A")).questions.map(({ name, type }) => [name, type]), [[host, "A"], [host, "AAAA"]]);
-        await socket.sendToGroup(tell({ name: host, type: "A", ttl: 120, flush: true, data: "10.66.0.2" }));
-        await browser.printed(/^found "Page" on eth0: peer\.local:9090 10\.66\.0\.2 color=blue\?\[0m$/m);
-        // It need not be told again.
-        const { answers: known } = await asked("PTR");
-        assertEquals(known.map(({ name, type, data }) => [name, type, data]), [[page.name, "PTR", name]]);
-        assert(known[0]!.ttl! > 4_400 && known[0]!.ttl! <= 4_500, `${known[0]!.ttl}`);
-        // What is told now replaces what was told more than a second ago.
-        await sleep(1_000);
-        await socket.sendToGroup(tell(at(9_091)));
-        await browser.printed(/^changed "Page" on eth0: peer\.local:9091 10\.66\.0\.2 color=blue\?\[0m$/m);
-        await socket.sendToGroup(tell({ ...page, ttl: 0 }));
-        await browser.printed(/^lost "Page" on eth0/m);
-        browser.interrupt();
-        assertEquals((await browser.succeeded()).trimEnd().split("\n").length, 4);
-      });
-    },
-  );
-}
+overBoth("examples/mdns.ts answers whom it should, and how", LAB, async ({ group, wildcard }) => {
+  await withLab(async (lab) => {
+    using socket = await listen(lab, group);
+    await using service = mdns(lab.h1, "--announce", "Page");
+    await service.printed(/^announced/m);
+    for (let i = 0; i < 2; i++) await next(socket, "response");
+    // A second after the last announcement everything may be said again.
+    await sleep(1_000);
+    const question = { name: `${TYPE}.local`, type: "PTR" } as const;
+    const known = { ...question, ttl: 4_500, data: `Page.${TYPE}.local` };
+
+    // Asked twice, it is said once within a second: the next that comes here is another answer.
+    for (let i = 0; i < 2; i++) await socket.sendToGroup(query([question]));
+    const answer = await next(socket, "response");
+    assertEquals([typesOf(answer.answers), typesOf(answer.additionals)], ["PTR", "A AAAA SRV TXT"]);
+    await sleep(1_000);
+    // What the asker knows is not said.
+    await socket.sendToGroup(query([question, { name: `Page.${TYPE}.local`, type: "TXT" }], [known]));
+    assertEquals(typesOf((await next(socket, "response")).answers), "TXT");
+    // But it is, when that holds for less than half of its time yet.
+    await socket.sendToGroup(query([question], [{ ...known, ttl: 2_249 }]));
+    assertEquals(typesOf((await next(socket, "response")).answers), "PTR");
+
+    // By unicast: to one that wants it so; and to one that knows DNS alone, as a server would, for a short time.
+    const answerOf = async (port: number, bytes: Uint8Array) => {
+      using asker = lab.h2.inside(() =>
+        bindUdp({ hostname: wildcard, port, reuseAddress: true, multicast: { interface: "eth0", loopback: false } })
+      );
+      await asker.send(bytes, { hostname: group, port: 5353 });
+      const [data] = await asker.receive(undefined, { signal: AbortSignal.timeout(20_000) });
+      return decode(Buffer.from(data));
+    };
+    const wanted = await answerOf(5353, query([question], [], true));
+    assertEquals([typesOf(wanted.answers), wanted.answers[0]!.ttl, wanted.questions], ["PTR", 4_500, []]);
+    const simple = await answerOf(0, query([question], [], false, 4_711));
+    assertEquals(typesOf(simple.answers), "PTR");
+    assertEquals([simple.id, simple.questions], [4_711, [{ ...question, class: "IN" }]]);
+    assert([...simple.answers, ...simple.additionals].every(({ ttl, flush }) => ttl! <= 10 && !flush));
+    // What asks for another operation than a query, or tells of a failure, is no question (RFC 6762 section 18).
+    const { name: host } = answer.additionals.find(({ type }) => type === "A")!;
+    for (const [at, bit] of [[2, 0x08], [3, 0x01]] as const) {
+      const foreign = query([{ name: host, type: "A" }]);
+      foreign[at]! |= bit;
+      await socket.sendToGroup(foreign);
+    }
+    // The group heard none of that.
+    await socket.sendToGroup(query([{ name: `Page.${TYPE}.local`, type: "SRV" }]));
+    assertEquals(typesOf((await next(socket, "response")).answers), "SRV");
+  });
+});
+
+overBoth(
+  "examples/mdns.ts asks for what it lacks, says what it knows and forgets what it should",
+  LAB,
+  async ({ group, wildcard }) => {
+    await withLab(async (lab) => {
+      using socket = await listen(lab, group);
+      await using browser = mdns(lab.h1, "--browse", TYPE);
+      const asked = async (type: string) => {
+        while (true) {
+          const message = await next(socket, "query");
+          if (message.questions.some((question) => question.type === type)) return message;
+        }
+      };
+      const tell = (...answers: readonly DnsRecord[]) => encode({ type: "response", answers });
+      const [name, host] = [`Page.${TYPE}.local`, "peer.local"];
+      const page: DnsRecord = { name: `${TYPE}.local`, type: "PTR", ttl: 4_500, data: name };
+      const at = (port: number): DnsRecord => {
+        return { name, type: "SRV", ttl: 120, flush: true, data: { priority: 0, weight: 0, port, target: host } };
+      };
+      const { questions, answers, hopLimit } = await asked("PTR");
+      assertEquals([questions, answers, hopLimit], [[{ name: page.name, type: "PTR", class: "IN" }], [], 255]);
+      await socket.sendToGroup(tell(page));
+      assertEquals((await asked("SRV")).questions.map(({ name, type }) => [name, type]), [[name, "SRV"], [
+        name,
+        "TXT",
+      ]]);
+      // Nobody but a responder, which has its port, is believed.
+      using stranger = lab.h2.inside(() => bindUdp({ hostname: wildcard, multicast: { interface: "eth0" } }));
+      await stranger.send(tell(at(1)), { hostname: group, port: 5353 });
+      await socket.sendToGroup(
+        tell(at(9_090), { name, type: "TXT", ttl: 4_500, flush: true, data: ["color=blue\x1b[0m"] }),
+      );
+      assertEquals((await asked("A")).questions.map(({ name, type }) => [name, type]), [[host, "A"], [host, "AAAA"]]);
+      await socket.sendToGroup(tell({ name: host, type: "A", ttl: 120, flush: true, data: "10.66.0.2" }));
+      await browser.printed(/^found "Page" on eth0: peer\.local:9090 10\.66\.0\.2 color=blue\?\[0m$/m);
+      // It need not be told again.
+      const { answers: known } = await asked("PTR");
+      assertEquals(known.map(({ name, type, data }) => [name, type, data]), [[page.name, "PTR", name]]);
+      assert(known[0]!.ttl! > 4_400 && known[0]!.ttl! <= 4_500, `${known[0]!.ttl}`);
+      // What is told now replaces what was told more than a second ago.
+      await sleep(1_000);
+      await socket.sendToGroup(tell(at(9_091)));
+      await browser.printed(/^changed "Page" on eth0: peer\.local:9091 10\.66\.0\.2 color=blue\?\[0m$/m);
+      await socket.sendToGroup(tell({ ...page, ttl: 0 }));
+      await browser.printed(/^lost "Page" on eth0/m);
+      browser.interrupt();
+      assertEquals((await browser.succeeded()).trimEnd().split("\n").length, 4);
+    });
+  },
+);
