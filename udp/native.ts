@@ -320,13 +320,18 @@ export class NativeEngine implements Engine, Receiver, Sender {
         if (buffer !== undefined) this.#check(buffer);
       }
       mine = true;
-      const began = now();
-      this.#waiting++;
-      try {
-        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
-      } finally {
-        this.#waiting--;
-      }
+      since = await this.#arrival(signal, since);
+    }
+  }
+
+  /** Waits until something is there; `since` and the result are those of {@linkcode ready}. */
+  async #arrival(signal: AbortSignal | undefined, since: number): Promise<number> {
+    const began = now();
+    this.#waiting++;
+    try {
+      return await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+    } finally {
+      this.#waiting--;
       this.#lastWait = now() - began;
     }
   }
@@ -395,12 +400,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       const got = mine ? this.#message(fd, buffer) : null;
       if (got !== null) return await afterTurn(got);
       mine = true;
-      this.#waiting++;
-      try {
-        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
-      } finally {
-        this.#waiting--;
-      }
+      since = await this.#arrival(signal, since);
     }
   }
 
@@ -443,7 +443,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
   receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
     try {
       const signal = signalOf(options, RECEIVING);
-      const count = this.#receiveInto(batch);
+      // Those who wait are first.
+      const count = this.#receiveInto(batch, this.#waiting === 0);
       return count > 0 ? gaveBack(batch, count) : this.#receiveBatchLater(batch, signal);
     } catch (error) {
       return Promise.reject(error);
@@ -451,16 +452,16 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   tryReceiveBatch(batch: DatagramBatch): number | null {
-    const count = this.#receiveInto(batch);
+    const count = this.#receiveInto(batch, true);
     access.give(batch);
     return count || null;
   }
 
-  /** Takes a batch, and what is there; the caller gives the batch back, unless this throws. */
-  #receiveInto(batch: DatagramBatch): number {
+  /** Takes a batch, and what is there where that is `mine`; the caller gives the batch back, unless this throws. */
+  #receiveInto(batch: DatagramBatch, mine: boolean): number {
     access.take(batch, RECEIVING);
     try {
-      return this.#batch(batch);
+      return mine ? this.#batch(batch) : 0;
     } catch (error) {
       access.give(batch);
       throw error;
@@ -469,14 +470,14 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   async #receiveBatchLater(batch: DatagramBatch, signal: AbortSignal | undefined): Promise<number> {
     try {
+      let mine = this.#waiting === 0;
       for (let since = 0;;) {
-        if (this.#lastWait <= SHORT) {
+        if (mine && this.#lastWait <= SHORT) {
           const count = this.#spinFor(() => this.#batch(batch) || null);
           if (count !== null) return await afterTurn(count, count);
         }
-        const began = now();
-        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
-        this.#lastWait = now() - began;
+        mine = true;
+        since = await this.#arrival(signal, since);
         const count = this.#batch(batch);
         if (count > 0) return await afterTurn(count, count);
       }

@@ -27,7 +27,7 @@ import {
   type UdpSocket,
 } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
-import { until } from "../time.ts";
+import { sleep, until } from "../time.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
 const NATIVE = { ffi: true, linux: true };
@@ -737,4 +737,30 @@ test("receive() calls that are made at once end in the order in which they were 
     Array.from({ length: COUNT }, () => receiver.receive().then(([data]) => ended.push(data[0]! | data[1]! << 8))),
   );
   assertEquals(ended, Array.from({ length: COUNT }, (_, i) => i));
+});
+
+test("a receive that waits has what comes first, whichever call is made when it has come", NATIVE, async (t) => {
+  const calls = {
+    receive: async (socket: UdpSocket) => (await socket.receive())[0][0],
+    receiveMessage: async (socket: UdpSocket) => (await socket.receiveMessage()).data[0],
+    receiveBatch: async (socket: UdpSocket) => {
+      const batch = new DatagramBatch({ byteLength: 64, maxDatagramSize: 64 });
+      await socket.receiveBatch(batch);
+      return batch.data(0)[0];
+    },
+  };
+  for (const [first, one] of Object.entries(calls)) {
+    for (const [second, other] of Object.entries(calls)) {
+      await t.step(`${first}() before ${second}()`, async () => {
+        using receiver = bind();
+        using sender = bind();
+        const waits = one(receiver);
+        await sleep(1);
+        sender.trySend(Uint8Array.of(1), receiver.addr);
+        const comes = other(receiver);
+        sender.trySend(Uint8Array.of(2), receiver.addr);
+        assertEquals([await waits, await comes], [1, 2]);
+      });
+    }
+  }
 });
