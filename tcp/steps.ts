@@ -257,9 +257,17 @@ const BEFORE_CONNECT: ReadonlySet<string> = new Set([
   "SO_RCVBUF",
   "SO_RCVBUFFORCE",
   "TCP_WINDOW_CLAMP",
+  "SO_DONTROUTE",
   "IP_TOS",
   "IPV6_TCLASS",
+  "IP_TTL",
+  "IPV6_UNICAST_HOPS",
   "IP_OPTIONS",
+  "IPV6_HOPOPTS",
+  "IPV6_DSTOPTS",
+  "IPV6_RTHDR",
+  "IPV6_RTHDRDSTOPTS",
+  "IPV6_AUTOFLOWLABEL",
 ]);
 
 /** Whether a step must come before bind(). */

@@ -16,8 +16,14 @@ import {
   IP_BIND_ADDRESS_NO_PORT,
   IP_FREEBIND,
   IP_LOCAL_PORT_RANGE,
+  IP_MINTTL,
+  IP_MTU_DISCOVER,
   IP_TOS,
   IP_TRANSPARENT,
+  IP_TTL,
+  IPV6_MINHOPCOUNT,
+  IPV6_TCLASS,
+  IPV6_UNICAST_HOPS,
   IPV6_V6ONLY,
   type OptionSetting,
   SO_BINDTODEVICE,
@@ -96,18 +102,57 @@ test("connectTcp() takes a socket of ours for what is early alone", FFI, async (
   const own: object[] = [
     { localAddr: {} },
     { dscp: 46 },
+    { hopLimit: 3 },
+    { options: [IP_TTL.to(3)] },
     { receiveBufferSize: 65_536 },
     { multipath: true },
     { options: [TCP_MAXSEG.to(1000)] },
   ];
   const denos: object[] = [
     {},
-    { noDelay: true, keepAlive: { idle: 5_000 }, linger: 0, userTimeout: 1, hopLimit: 3, sendBufferSize: 65_536 },
+    { noDelay: true, keepAlive: { idle: 5_000 }, linger: 0, userTimeout: 1, sendBufferSize: 65_536 },
     { options: [TCP_CONGESTION.to("cubic")] },
   ];
   for (const [given, expected] of [...own.map((one) => [one, false]), ...denos.map((one) => [one, true])] as const) {
     using conn = await connectTcp({ port, ...given as object });
     assertStrictEquals(isDenos(conn), expected, JSON.stringify(given));
+    (await listener.accept()).close();
+  }
+});
+
+test("connectTcp() has its hop limit in the first packet, as a peer wants that checks it (RFC 5082)", FFI, async () => {
+  const places = [
+    { hostname: "127.0.0.1", checks: IP_MINTTL.to(255), sends: IP_TTL.to(255) },
+    { hostname: "::1", checks: IPV6_MINHOPCOUNT.to(255), sends: IPV6_UNICAST_HOPS.to(255) },
+  ];
+  for (const { hostname, checks, sends } of places) {
+    using listener = listenTcp({ hostname, port: 0, options: [checks] });
+    const to = { hostname, port: listener.addr.port };
+    for (const given of [{ hopLimit: 255 }, { options: [sends] }]) {
+      using conn = await connectTcp({ ...to, timeout: 5_000, ...given });
+      assertEquals(tuneTcp(conn, {}).hopLimit, 255);
+      (await listener.accept()).close();
+    }
+    await assertRejects(() => connectTcp({ ...to, timeout: 100 }), Deno.errors.TimedOut);
+  }
+});
+
+test("connectTcp() refuses an option of one IP version for a peer of the other, before it connects", FFI, async () => {
+  using listener = listenTcp({ hostname: "::", port: 0 });
+  const { port } = listener.addr;
+  const [four, six] = [[IP_TOS.to(4), IP_TTL.to(4), IP_MTU_DISCOVER.to(2)], [IPV6_TCLASS.to(4)]];
+  for (const [hostname, wrong, carries] of [["::1", four, "IPv6"], ["::ffff:127.0.0.1", six, "IPv4"]] as const) {
+    for (const setting of wrong) {
+      const { message } = await assertRejects(
+        () => connectTcp({ hostname, port, localAddr: {}, options: [setting] }),
+        Deno.errors.NotSupported,
+        `: ${setting.name} works on `,
+      );
+      assertMatch(message, new RegExp(`^Cannot connect to tcp .*; this connection carries ${carries} traffic alone$`));
+    }
+  }
+  for (const [hostname, right] of [["::ffff:127.0.0.1", four], ["127.0.0.1", four], ["::1", six]] as const) {
+    using _conn = await connectTcp({ hostname, port, localAddr: {}, options: right });
     (await listener.accept()).close();
   }
 });
