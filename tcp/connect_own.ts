@@ -7,7 +7,7 @@ import { type InetAddress, parseIp } from "../internal/sockaddr.ts";
 import { connTo } from "../socket/conn.ts";
 import { resolveAddress } from "../socket/resolve.ts";
 import { Socket, trust } from "../socket/socket.ts";
-import { applyAll, type Step } from "./steps.ts";
+import { applyAll, refuseOtherVersion, type Step } from "./steps.ts";
 
 /** Milliseconds after which the next address is tried beside the one that has not answered; RFC 8305 section 5. */
 const ATTEMPT_DELAY = 250;
@@ -103,6 +103,7 @@ async function connectTo(
 ): Promise<Deno.TcpConn> {
   const family = address.family as Inet;
   const doing = `Cannot connect to ${showPlace("tcp", address.hostname, address.port)}`;
+  refuseOtherVersion(steps, address.hostname, doing);
   using socket = openStream(family, multipath);
   applyAll(steps.filter((step) => step.stage !== "connected"), socket);
   if (localAddr !== null) {

@@ -4,7 +4,8 @@ import { boolean, integer, object, shown } from "../internal/argument.ts";
 import { addressOf, descriptorOf } from "../internal/descriptor.ts";
 import { libc } from "../internal/libc.ts";
 import { specOf } from "../internal/option_call.ts";
-import { type OptionName, SOCKOPT, type Stage } from "../internal/sockopt.ts";
+import { isMapped, parseIp } from "../internal/sockaddr.ts";
+import { type OptionName, SCOPES, SOCKOPT, type Stage } from "../internal/sockopt.ts";
 import {
   type OptionSetting,
   SO_KEEPALIVE,
@@ -189,6 +190,24 @@ export function refuseNamed(steps: readonly Step[], field: string, name: string,
 /** Whether Deno's own calls can do all of it on a connection: no C library, no permission, no search for a descriptor. */
 export function denoCan(steps: readonly Step[]): boolean {
   return steps.every((step) => step.byDeno !== undefined);
+}
+
+/**
+ * Refuses an option for the packets of one IP version where the peer is of the other: before connect() the socket could
+ * carry either.
+ */
+export function refuseOtherVersion(steps: readonly Step[], peer: string, doing: string): void {
+  const { bytes } = parseIp(peer)!;
+  const version = bytes.length === 4 || isMapped(bytes) ? "inet" : "inet6";
+  for (const { said } of steps) {
+    const { traffic = version, words } = said in SOCKOPT ? SCOPES[specOf(said as OptionName).scope] : SCOPES.any;
+    if (traffic === version) continue;
+    throw new Deno.errors.NotSupported(
+      `${doing}: ${said} works on ${words}; this connection carries ${
+        version === "inet" ? "IPv4" : "IPv6"
+      } traffic alone`,
+    );
+  }
 }
 
 /** Opens the C library if a step needs it, so that a refusal comes before anything is done. */
