@@ -475,8 +475,29 @@ test("permissions of a socket of ours are those of Deno's", { ...OTHER_PROGRAM, 
   assertEquals(name, "name");
   assertMatch(address!, /^NotCapable: .*Requires net access to "127\.0\.0\.1:\d+"/);
   assertMatch(listening!, /^NotCapable: .*Requires net access to "127\.0\.0\.1:0"/);
+  const free = (() => {
+    using listener = Deno.listen(here);
+    return listener.addr.port;
+  })();
+  const byName = `
+    for (const own of [{}, { reuseAddress: false }]) {
+      try { tcp.listenTcp({ hostname: "localhost", port: ${free}, ...own }).close(); console.log("listened"); } catch (error) { say(error); }
+    }`;
+  const granted = await runWith([`--allow-net=localhost:${free}`, "--allow-ffi"], byName);
+  assertEquals(granted.output, "listened\nlistened");
+  const resolved = await runWith(["--allow-net", `--deny-net=127.0.0.1:${free},[::1]:${free}`, "--allow-ffi"], byName);
+  for (const line of resolved.output.split("\n")) assertMatch(line, /^NotCapable: .*Requires net access to ".*:\d+"/);
   const denied = await runWith(["--allow-net", "--deny-net=127.0.0.1", "--allow-ffi"], code);
   assertMatch(denied.output.split("\n")[0]!, /^NotCapable|ConnectionRefused/);
+});
+
+test("listenTcp() on a socket of ours does not take a name with NUL for what comes before that", FFI, () => {
+  const { message } = assertThrows(
+    () => listenTcp({ hostname: "localhost\0.example", port: 0, reuseAddress: false }),
+    SyntaxError,
+    'the host is "localhost\\u0000.example", it must not contain NUL',
+  );
+  assertMatch(message, /^Cannot listen on tcp /);
 });
 
 test("Deno.startTls() of a socket of ours says what to use", FFI, async () => {
