@@ -1,6 +1,6 @@
 // Reads and writes an option of a socket: whether it does anything there, and what the kernel says.
 // What the options are: sockopt.ts. How values become bytes: codec.ts. What people call: options/.
-import { prefixed, shown } from "./argument.ts";
+import { begunWith, shown } from "./argument.ts";
 import { ASKS_KERNEL, codecsOf, type CodecValues, type OptionCodec } from "./codec.ts";
 import { constant, type ConstantName } from "./constants.ts";
 import {
@@ -295,7 +295,7 @@ function encode(spec: OptionSpec, value: unknown): Bytes {
     // A copy: its length is then its own, whatever the codec's object says of itself.
     return new Uint8Array(bytes);
   } catch (error) {
-    throw begunWith(doing(spec, "setsockopt"), error);
+    throw begunWith(error, doing(spec, "setsockopt"));
   }
 }
 
@@ -303,16 +303,6 @@ function encode(spec: OptionSpec, value: unknown): Bytes {
 export function checkValue(spec: OptionSpec, value: unknown): void {
   if (spec.access === "get") throw new TypeError(`Cannot set ${spec.name}: it can only be read`);
   if (spec.checkable) encode(spec, value);
-}
-
-/** The error of a value, with what was being done before it, whatever its class: an interface that is not there is NotFound. */
-function begunWith(doing: string, error: unknown): unknown {
-  const begun = prefixed(error, doing);
-  if (begun !== error || !(error instanceof Error) || error.message.startsWith(doing)) return begun;
-  return Object.assign(
-    new (error.constructor as ErrorConstructor)(`${doing}: ${error.message}`, { cause: error }),
-    error,
-  );
 }
 
 /** The descriptor behind the object. */

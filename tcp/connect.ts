@@ -82,7 +82,8 @@ interface Attempt {
  * @throws {Deno.errors.TimedOut} There was no connection within `timeout`.
  * @throws {Deno.errors.ConnectionRefused} Nothing listens there. This and other failures of the system have `code`,
  * `errno` and `syscall`.
- * @throws {AggregateError} On a socket of ours: none of several addresses answers; `errors` has one for each.
+ * @throws {AggregateError} On a socket of ours: none of several addresses answers; `errors` has one for each, and where
+ * all of these have one `code` it has that too.
  *
  * @example Connect with keepalive and a time limit
  * ```ts

@@ -1,7 +1,8 @@
 // connectTcp by a Socket of ours: for what must be set before the handshake. All addresses of a name, RFC 8305.
 // Which way is taken, and Deno's: connect.ts. The listener's side: listen_own.ts.
-import { prefixed } from "../internal/argument.ts";
+import { begunWith } from "../internal/argument.ts";
 import { decorated, showPlace } from "../internal/deno_error.ts";
+import type { SystemError } from "../internal/errno.ts";
 import { checkNet, checkResolved } from "../internal/permission.ts";
 import { type InetAddress, parseIp } from "../internal/sockaddr.ts";
 import { connTo } from "../socket/conn.ts";
@@ -79,7 +80,7 @@ async function candidates(
   try {
     found = await resolveAddress(host, { port, ...(family && { family }), ...(until && { signal: until }) });
   } catch (error) {
-    throw until?.aborted ? error : prefixed(error, doing);
+    throw until?.aborted ? error : begunWith(error, doing);
   }
   for (const address of found) checkResolved(address.hostname, port, doing);
   const first = found.filter((one) => one.family === found[0]!.family);
@@ -157,5 +158,11 @@ function failure(failures: unknown[], { doing }: OwnAttempt): unknown {
   // What was wrong before any peer was asked, as an option, is wrong with all addresses alike.
   if (failures.length === 1 || refused.length === 0) return failures[0];
   const each = failures.map((error) => error instanceof Error ? error.message : String(error));
-  return new AggregateError(failures, `${doing}: none of its ${failures.length} addresses answers: ${each.join("; ")}`);
+  const all = new AggregateError(
+    failures,
+    `${doing}: none of its ${failures.length} addresses answers: ${each.join("; ")}`,
+  );
+  const { code, errno, syscall } = failures[0] as Partial<SystemError>;
+  const alike = failures.every((error) => (error as Partial<SystemError>).code === code);
+  return alike ? Object.assign(all, { code, errno, syscall }) : all;
 }

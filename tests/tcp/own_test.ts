@@ -32,6 +32,7 @@ import {
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_SNDBUF,
+  type SystemError,
   TCP_CONGESTION,
   TCP_DEFER_ACCEPT,
   TCP_FASTOPEN,
@@ -281,7 +282,11 @@ test("connectTcp() on a socket of ours fails in the words of Deno's way", FFI, a
   taken.close();
   assertStringIncludes(used.message, "another socket has this port");
   const unknown = await assertRejects(() => connectTcp({ hostname: "no-such-host.invalid", port, localAddr: {} }));
-  assertStringIncludes((unknown as Error).message, "no-such-host.invalid");
+  assertMatch(
+    (unknown as Error).message,
+    /^Cannot connect to tcp no-such-host\.invalid:\d+: Cannot resolve "no-such-host\.invalid": EAI_/,
+  );
+  assertEquals((unknown as { syscall?: string }).syscall, "getaddrinfo");
   assertEquals(sockets(), before);
 });
 
@@ -339,6 +344,7 @@ test("connectTcp() tries every address of a name, and tells of all that failed",
       `Cannot connect to tcp localhost:${port}: none of its ${found.length} addresses`,
     );
   }
+  assertEquals([(error as SystemError).code, (error as SystemError).syscall], ["ECONNREFUSED", "connect"]);
   assertEquals(all.length, found.length);
   for (const each of all) {
     assertEquals([each.code, each.syscall], ["ECONNREFUSED", "connect"]);
