@@ -58,6 +58,7 @@ export const ASKS_KERNEL: ReadonlySet<CodecName> = new Set<CodecName>([
   "mreq",
   "mreqSource",
   "mreq6",
+  "anycast",
   "groupRequest",
   "groupSourceRequest",
   "groupFilter",
