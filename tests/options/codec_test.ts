@@ -2,10 +2,11 @@
 // What the kernel makes of them: matrix_test.ts. Addresses alone: ../sockaddr_test.ts. Offsets against the headers: ../headers_test.ts.
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { codecsOf, type CodecValues, type OptionCodec } from "../../internal/codec.ts";
+import { type OptionSpec, specOf, writeOption } from "../../internal/option_call.ts";
 import type { OperatingSystem } from "../../internal/os.ts";
 import type { CodecName } from "../../internal/sockopt.ts";
 import { test } from "../needs.ts";
-import { peek, RAW } from "../raw_socket.ts";
+import { AF_INET, IPPROTO_TCP, peek, RAW, RawSocket, SOCK_STREAM } from "../raw_socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -282,6 +283,18 @@ for (const os of SYSTEMS) {
 function shown(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}n` : value;
 }
+
+test("what macOS rounds is what was written: a limit in milliseconds that reads back in whole seconds", RAW, () => {
+  using socket = RawSocket.open(AF_INET, SOCK_STREAM);
+  // Linux has the same number for other milliseconds: what matters is that it gives back what it was given.
+  const spec: OptionSpec = {
+    ...specOf("TCP_USER_TIMEOUT"),
+    codec: codecsOf("darwin").userTimeout as OptionCodec<unknown>,
+    exact: true,
+  };
+  assertEquals(writeOption(spec, socket, 1500), 2000);
+  assertEquals(socket.getInt(IPPROTO_TCP, 18), 2);
+});
 
 test("packetInfo6 refuses an address on Linux alone, which does nothing with it", RAW, () => {
   const value = bytes(SOURCE6, 2, 0, 0, 0);
