@@ -154,9 +154,9 @@ export const SO_PREFER_BUSY_POLL: SocketOption<boolean> = option("SO_PREFER_BUSY
 export const SO_BUSY_POLL_BUDGET: WritableOption<number> = option("SO_BUSY_POLL_BUDGET");
 
 /**
- * Tells the kernel, with the value 1, that the path of a connection is bad, so that it looks for another one.
+ * Tells the kernel that the path of a connection is bad, so that it looks for another one.
  *
- * Needs a connected socket. The route is looked up anew, and IPv6 gets a new flow label, by which routers may choose
+ * 1 is the only value there is. Needs a connected socket. The route is looked up anew, and IPv6 gets a new flow label, by which routers may choose
  * another path. Cannot be read.
  *
  * Linux. Linux net/core/sock.c.

@@ -49,6 +49,8 @@ const SAMPLES: { readonly [N in CodecName]: readonly Sample<N>[] } = {
   word: [{ value: 0x1234, all: bytes(0x34, 0x12, 0, 0) }, { value: 65535, all: bytes(0xff, 0xff, 0, 0) }],
   byte: [{ value: 255, all: bytes(255, 0, 0, 0) }],
   hops: [{ value: -1, all: bytes(255, 255, 255, 255) }, { value: 64, all: bytes(64, 0, 0, 0) }],
+  advice: [{ value: 1, all: bytes(1, 0, 0, 0), only: "encode" }],
+  sourcePreferences: [{ value: 0x507, all: bytes(7, 5, 0, 0) }],
   uint64: [{ value: 0x0102030405060708n, all: bytes(8, 7, 6, 5, 4, 3, 2, 1) }, {
     value: 2n ** 64n - 1n,
     all: bytes(new Array(8).fill(255)),
@@ -559,6 +561,8 @@ Deno.test("codecs offer the kernel as many bytes as the C type of the system has
       "byte",
       "word",
       "hops",
+      "advice",
+      "sourcePreferences",
       "none",
       "userTimeout",
     ] as const,
