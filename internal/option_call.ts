@@ -432,14 +432,19 @@ function checkStage(spec: OptionSpec, found: Descriptor): void {
     throw new TypeError(
       `Cannot set ${spec.name} on ${
         describe(found)
-      }: the socket is ${is} already, it must be set before ${spec.when}(): ` +
-        (spec.when === "connect"
-          ? "for accepted connections, on their listener; for others, give it to connectTcp()"
-          : "which Deno does when it makes the socket"),
+      }: the socket is ${is} already, it must be set before ${spec.when}(): ${inTime(spec, found)}`,
     );
   }
 }
 let ACCEPTING: OptionSpec | undefined;
+
+/** Which calls take the option in time. */
+function inTime({ when, scope }: OptionSpec, { protocol }: Descriptor): string {
+  if (protocol === constant("IPPROTO_UDP", OS!)) return `give it to ${when === "connect" ? "connectUdp" : "bindUdp"}()`;
+  if (protocol !== constant("IPPROTO_TCP", OS!)) return "set it on a Socket that is new";
+  if (when !== "connect") return `give it to listenTcp()${when === "bind" ? " or connectTcp()" : ""}`;
+  return `${scope === "tcp" ? "for accepted connections, on their listener; for others, " : ""}give it to connectTcp()`;
+}
 
 /** IPPROTO_IP or IPPROTO_IPV6, as the group of a request is; the socket must carry that family. */
 function levelOfGroup(spec: OptionSpec, found: Descriptor, value: unknown): number {

@@ -582,3 +582,22 @@ test("SO_CNX_ADVICE on a socket without a peer throws, as there is no path to do
   using all = new Sockets();
   assertEquals(SO_CNX_ADVICE.set(all.connection()[0], 1), undefined);
 });
+
+test("a set that is too late names the calls that take the option in time", RAW, () => {
+  using all = new Sockets();
+  const [client] = all.connection();
+  using six = RawSocket.open(raw.AF_INET6, raw.SOCK_DGRAM, raw.IPPROTO_UDP).connect(inet("::1", 9));
+  const late = [
+    [() => IP_FREEBIND.set(all.listener(), true), "bind(): give it to listenTcp() or connectTcp()"],
+    [() => IP_FREEBIND.set(all.keep(udp()).bind(LOOPBACK), true), "bind(): give it to bindUdp()"],
+    [
+      () => TCP_MAXSEG.set(client, 1000),
+      "connect(): for accepted connections, on their listener; for others, give it to connectTcp()",
+    ],
+    [() => IPV6_ADDR_PREFERENCES.set(six, 1), "connect(): give it to connectUdp()"],
+  ] as const;
+  for (const [set, ending] of late) {
+    const { message } = assertThrows(set, TypeError);
+    assertEquals(message.slice(message.indexOf("it must be set before ") + 22), ending);
+  }
+});
