@@ -292,6 +292,7 @@ export function defineOption<T, A extends OptionAccess>(
 export function defineOption(
   definition: OptionDefinition<keyof NamedCodecs | OptionCodec<unknown>, OptionAccess>,
 ): AnyOption {
+  object(definition, "Cannot define an option: the definition", "{ name, codes, codec, access }");
   const { name, codes, codec, access, when = "any" } = definition;
   const doing = `Cannot define option ${shown(name)}`;
   if (typeof name !== "string" || name === "") throw new TypeError(`${doing}: the name must be text that is not empty`);

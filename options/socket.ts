@@ -554,8 +554,8 @@ export const SO_SNDBUFFORCE: WritableOption<number> = option("SO_SNDBUFFORCE");
 /**
  * Sets how many bytes must have come before the socket counts as readable; 1, the default, is the least.
  *
- * A read then waits for so many, or for the end of the stream. TCP has an upper limit of half its largest receive
- * buffer: more throws. Inherited by accepted connections on Linux.
+ * A read then waits for so many, or for the end of the stream. Linux cuts it to half of the receive buffer that TCP
+ * may have, and reads back what is left. Inherited by accepted connections on Linux.
  *
  * Linux, macOS. socket(7).
  */

@@ -762,7 +762,13 @@ test("defineOption refuses each definition that lacks something or has it wrong"
     const { message } = assertThrows(() => define({ ...good, ...wrong }), TypeError, words);
     assertMatch(message, /^Cannot define option /);
   }
-  for (const nothing of [undefined, null]) assertThrows(() => define(nothing), TypeError);
+  for (const nothing of [undefined, null, 5]) {
+    assertThrows(
+      () => define(nothing),
+      TypeError,
+      `Cannot define an option: the definition is ${nothing}, it must be {`,
+    );
+  }
   for (const name of [NaN, 2.5, 2 ** 32 + 1]) {
     const codes = { linux: { level: 1, name } };
     assertThrows(
