@@ -18,10 +18,11 @@ import {
   checkSignal,
   denoCan,
   isForBind,
+  ofVersion,
   onAccepted,
   onListener,
   openFor,
-  peerIsGone,
+  peerOf,
   refuseNamed,
   type Step,
   stepsOf,
@@ -79,10 +80,11 @@ interface Place extends OwnPlace {
 /**
  * Listens for TCP connections, as `Deno.listen` does, with options set.
  *
- * What comes back is Deno's own listener, and what it accepts are Deno's own connections. The options are set on it as far as they mean something there, so that they
- * hold from the first packet of a handshake, and again on every connection that `accept()` or iteration gives, as only
- * Linux hands them on. A connection that its peer has reset by then is passed over. Without options nothing about the
- * listener is changed; Deno's `accept()` then rejects with `NotConnected` for such a connection.
+ * What comes back is Deno's own listener, and what it accepts are Deno's own connections. The options are set on it as
+ * far as they mean something there, so that they hold from the first packet of a handshake, and again on every connection
+ * that `accept()` or iteration gives, as only Linux hands them on; of a listener on "::" those of one IP version (`IP_TOS`)
+ * on the connections that carry it. A connection that its peer has reset by then is passed over. Without options nothing
+ * about the listener is changed; Deno's `accept()` then rejects with `NotConnected` for such a connection.
  *
  * What must come before bind() Deno cannot do: `ipv6Only`, `multipath`, `reuseAddress: false`, `reusePort` without
  * `--unstable-net`, `IP_FREEBIND`, `IP_TRANSPARENT`, `SO_BINDTODEVICE` and the like in `options`. The listener is then a
@@ -308,11 +310,11 @@ function unlessReset(error: unknown, { hostname, port }: Deno.NetAddr): null {
 function made(conn: Deno.TcpConn, { steps }: Carried): boolean {
   try {
     if (!denoCan(steps)) note(conn, notedDescriptor(conn) ?? -1);
-    applyToConn(steps, conn);
+    applyToConn(ofVersion(steps, conn.remoteAddr.hostname), conn);
     return true;
   } catch (error) {
     // Deno's calls are two switches, which nothing but a closed connection refuses.
-    const gone = denoCan(steps) || peerIsGone(conn);
+    const gone = denoCan(steps) || peerOf(conn) === null;
     conn.close();
     if (gone) return false;
     throw error;

@@ -5,7 +5,7 @@ import { addressOf, descriptorOf } from "../internal/descriptor.ts";
 import { libc } from "../internal/libc.ts";
 import { specOf } from "../internal/option_call.ts";
 import { isMapped, parseIp } from "../internal/sockaddr.ts";
-import { type OptionName, SCOPES, SOCKOPT, type Stage } from "../internal/sockopt.ts";
+import { type OptionName, type ScopeFacts, SCOPES, SOCKOPT, type Stage } from "../internal/sockopt.ts";
 import {
   type OptionSetting,
   SO_KEEPALIVE,
@@ -29,6 +29,8 @@ export interface Step {
   readonly names: readonly string[];
   /** The call after which it is of no use. */
   readonly stage: Stage;
+  /** The sockets that it works on, where it is an option by its C name. */
+  readonly works?: ScopeFacts;
   /** Sets it. */
   apply(socket: SocketLike): void;
   /** Sets it by Deno's own call, where there is one. */
@@ -164,13 +166,15 @@ function addNamed(steps: Step[], settings: unknown): Step[] {
     const at = steps.findIndex((other) => other.names.includes(same) || other.names.includes(name));
     if (at >= fields) throw new TypeError(`options has ${name} twice, it must be there once`);
     if (at >= 0) throw new TypeError(`${steps[at]!.said} and ${name} in options set the same, only one may be given`);
-    steps.push({ ...step(name, setting), names: [...new Set([name, same])], stage: stageOf(name) });
+    steps.push({ ...step(name, setting), names: [...new Set([name, same])], ...factsOf(name) });
   }
   return steps;
 }
 
-function stageOf(name: string): Stage {
-  return name in SOCKOPT ? specOf(name as OptionName).when : "any";
+function factsOf(name: string): Pick<Step, "stage" | "works"> {
+  if (!Object.hasOwn(SOCKOPT, name)) return { stage: "any" };
+  const { when, scope } = specOf(name as OptionName);
+  return { stage: when, works: SCOPES[scope] };
 }
 
 /** A signal or nothing, or an error. */
@@ -192,22 +196,33 @@ export function denoCan(steps: readonly Step[]): boolean {
   return steps.every((step) => step.byDeno !== undefined);
 }
 
+/** The IP version of the packets that go to a peer. */
+function versionOf(peer: string): "inet" | "inet6" {
+  const { bytes } = parseIp(peer)!;
+  return bytes.length === 4 || isMapped(bytes) ? "inet" : "inet6";
+}
+
 /**
  * Refuses an option for the packets of one IP version where the peer is of the other: before connect() the socket could
  * carry either.
  */
 export function refuseOtherVersion(steps: readonly Step[], peer: string, doing: string): void {
-  const { bytes } = parseIp(peer)!;
-  const version = bytes.length === 4 || isMapped(bytes) ? "inet" : "inet6";
-  for (const { said } of steps) {
-    const { traffic = version, words } = said in SOCKOPT ? SCOPES[specOf(said as OptionName).scope] : SCOPES.any;
-    if (traffic === version) continue;
+  const version = versionOf(peer);
+  for (const { said, works } of steps) {
+    if (works?.traffic === undefined || works.traffic === version) continue;
     throw new Deno.errors.NotSupported(
-      `${doing}: ${said} works on ${words}; this connection carries ${
+      `${doing}: ${said} works on ${works.words}; this connection carries ${
         version === "inet" ? "IPv4" : "IPv6"
       } traffic alone`,
     );
   }
+}
+
+/** The steps that do something on a connection with this peer: a listener on "::" has connections of both versions. */
+export function ofVersion(steps: readonly Step[], peer: string): readonly Step[] {
+  if (steps.every(({ works }) => works?.traffic === undefined)) return steps;
+  const version = versionOf(peer);
+  return steps.filter(({ works }) => (works?.traffic ?? version) === version);
 }
 
 /** Opens the C library if a step needs it, so that a refusal comes before anything is done. */
@@ -229,13 +244,14 @@ export function applyToConn(steps: readonly Step[], conn: Deno.TcpConn): void {
   }
 }
 
-/** Whether a connection has no peer any more: it was reset, and the kernel refuses options with various errors. */
-export function peerIsGone(socket: SocketLike): boolean {
+/** The peer of a connection; null when it has none any more: it was reset, and the kernel refuses options with various errors. */
+export function peerOf(socket: SocketLike): string | null {
   try {
-    return addressOf(descriptorOf(socket, "Cannot look for the peer").fd, "remote") === null;
+    const remote = addressOf(descriptorOf(socket, "Cannot look for the peer").fd, "remote");
+    return remote !== null && "hostname" in remote ? remote.hostname : null;
   } catch (error) {
     // A connection without its peer is not found among the descriptors.
-    if (error instanceof Deno.errors.BadResource) return true;
+    if (error instanceof Deno.errors.BadResource) return null;
     throw error;
   }
 }
@@ -250,8 +266,10 @@ const OF_LISTENERS: ReadonlySet<string> = new Set([
   "SO_DETACH_REUSEPORT_BPF",
 ]);
 
-/** Options of Linux that connections inherit from the listener, and cannot be given again once they are locked. */
+/** Options of Linux that connections inherit from the listener, and cannot be given again once locked or without a privilege. */
 const INHERITED: ReadonlySet<string> = new Set([
+  "SO_BINDTODEVICE",
+  "SO_BINDTOIFINDEX",
   "SO_ATTACH_FILTER",
   "SO_ATTACH_BPF",
   "SO_DETACH_FILTER",

@@ -225,6 +225,24 @@ test(
   },
 );
 
+test("listenTcp() on both families gives an option of one to its connections alone, and accepts all", {
+  ffi: true,
+  linux: true,
+}, async () => {
+  for (const early of [{}, { reuseAddress: false }]) {
+    using listener = listenTcp({
+      hostname: "::",
+      port: 0,
+      ...early,
+      options: [IP_TOS.to(40), IP_TTL.to(9), IPV6_TCLASS.to(80)],
+    });
+    using six = await pair(listener, "::1");
+    assertEquals(IPV6_TCLASS.get(six.conn), 80);
+    using four = await pair(listener, "127.0.0.1");
+    assertEquals([IP_TOS.get(four.conn), IP_TTL.get(four.conn)], [40, 9]);
+  }
+});
+
 test("listenTcp() gives each option to the sockets it means something on", { ffi: true, linux: true }, async () => {
   using listener = listenTcp({
     ...here,
@@ -412,6 +430,30 @@ Deno.test("listenTcp() keeps Deno's class of a failure and tells code, errno, sy
     unknown.message,
     "Cannot listen on tcp no-such-host.invalid:0: the name cannot be looked up (",
   );
+});
+
+test("listenTcp() accepts on one interface without the privilege to change it", {
+  ...OTHER_PROGRAM,
+  root: true,
+  linux: true,
+  run: ["setpriv"],
+}, async () => {
+  const url = (room: string) => JSON.stringify(import.meta.resolve(`../../${room}/mod.ts`));
+  const code = `
+    import { listenTcp } from ${url("tcp")};
+    import { SO_BINDTODEVICE, SO_BINDTOIFINDEX } from ${url("options")};
+    for (const setting of [SO_BINDTODEVICE.to("lo"), SO_BINDTOIFINDEX.to(1)]) {
+      using listener = listenTcp({ hostname: "127.0.0.1", port: 0, noDelay: true, options: [setting] });
+      using client = await Deno.connect({ port: listener.addr.port });
+      using conn = await listener.accept();
+      console.log(SO_BINDTODEVICE.get(listener), SO_BINDTODEVICE.get(conn));
+    }`;
+  const { stdout, stderr } = await new Deno.Command("setpriv", {
+    args: ["--inh-caps=-all", "--bounding-set=-all", Deno.execPath(), "eval", "--no-config", "--no-lock", code],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals(decoder.decode(stdout) + decoder.decode(stderr), "lo lo\nlo lo\n");
 });
 
 test("listenTcp() says who may listen below port 1024", {
