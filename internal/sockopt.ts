@@ -177,7 +177,7 @@ export const SOCKOPT = {
   SO_ATTACH_REUSEPORT_CBPF:    [SOCKET,  51,   no,     no,     "filterProgram", "set",  "any",       false, "tcpOrUdp"],
   SO_ATTACH_REUSEPORT_EBPF:    [SOCKET,  52,   no,     no,     "int",           "set",  "any",       false, "tcpOrUdp"],
   SO_DETACH_REUSEPORT_BPF:     [SOCKET,  68,   no,     no,     "none",          "set",  "any",       false, "tcpOrUdp"],
-  SO_BINDTODEVICE:             [SOCKET,  25,   no,     no,     "interfaceName", "both", "any",       true,  "inet"],
+  SO_BINDTODEVICE:             [SOCKET,  25,   no,     no,     "interfaceName", "both", "any",       false, "inet"],
   SO_BINDTOIFINDEX:            [SOCKET,  62,   no,     no,     "interfaceIndex", "both", "any",      true,  "inet"],
   SO_BPF_EXTENSIONS:           [SOCKET,  48,   no,     no,     "size",          "get",  "any",       false, "any"],
   SO_BROADCAST:                [SOCKET,  6,    0x20,   0x20,   "flag",          "both", "any",       true,  "inetDatagram4"],

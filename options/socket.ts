@@ -84,8 +84,9 @@ export const SO_DETACH_REUSEPORT_BPF: WritableOption<void> = option("SO_DETACH_R
  * Restricts the socket to one interface, by name, for receiving and sending; "" for any.
  *
  * It acts from when it is set. Set before bind() it also lets sockets on different interfaces have one port, set
- * before connect() it governs the route. The first time needs no privilege, to change it needs CAP_NET_RAW.
- * `IP_UNICAST_IF` chooses the interface for sending alone.
+ * before connect() it governs the route. The first time needs no privilege, to change it needs CAP_NET_RAW. An
+ * alternative name (`ip link property`) reads back as the interface's own. `IP_UNICAST_IF` chooses the interface for
+ * sending alone.
  *
  * Linux. socket(7).
  */
