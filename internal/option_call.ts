@@ -300,6 +300,18 @@ function encode(spec: OptionSpec, value: unknown): Bytes {
   }
 }
 
+const stages = new WeakMap<object, Stage>();
+
+/** Notes the stage of an option with a value, for those who are to apply it. */
+export function noteStage(setting: object, { when }: OptionSpec): void {
+  stages.set(setting, when);
+}
+
+/** The stage of an option with a value, of a user's own too; null where nobody has noted any. */
+export function stageOf(setting: object): Stage | null {
+  return stages.get(setting) ?? null;
+}
+
 /** Checks a value as far as that goes without asking the kernel. */
 export function checkValue(spec: OptionSpec, value: unknown): void {
   if (spec.access === "get") throw new TypeError(`Cannot set ${spec.name}: it can only be read`);

@@ -3,7 +3,7 @@
 import { boolean, integer, object, shown } from "../internal/argument.ts";
 import { addressOf, descriptorOf } from "../internal/descriptor.ts";
 import { libc } from "../internal/libc.ts";
-import { specOf } from "../internal/option_call.ts";
+import { specOf, stageOf } from "../internal/option_call.ts";
 import { isMapped, parseIp } from "../internal/sockaddr.ts";
 import { type OptionName, type ScopeFacts, SCOPES, SOCKOPT, type Stage } from "../internal/sockopt.ts";
 import {
@@ -166,15 +166,17 @@ function addNamed(steps: Step[], settings: unknown): Step[] {
     const at = steps.findIndex((other) => other.names.includes(same) || other.names.includes(name));
     if (at >= fields) throw new TypeError(`options has ${name} twice, it must be there once`);
     if (at >= 0) throw new TypeError(`${steps[at]!.said} and ${name} in options set the same, only one may be given`);
-    steps.push({ ...step(name, setting), names: [...new Set([name, same])], ...factsOf(name) });
+    steps.push({ ...step(name, setting), names: [...new Set([name, same])], ...factsOf(setting, name) });
   }
   return steps;
 }
 
-function factsOf(name: string): Pick<Step, "stage" | "works"> {
-  if (!Object.hasOwn(SOCKOPT, name)) return { stage: "any" };
+/** What is known of an option with a value: of a user's own its stage alone, unless the table has its name. */
+function factsOf(setting: OptionSetting, name: string): Pick<Step, "stage" | "works"> {
+  const stage = stageOf(setting) ?? "any";
+  if (!Object.hasOwn(SOCKOPT, name)) return { stage };
   const { when, scope } = specOf(name as OptionName);
-  return { stage: when, works: SCOPES[scope] };
+  return { stage: stage === "any" ? when : stage, works: SCOPES[scope] };
 }
 
 /** A signal or nothing, or an error. */

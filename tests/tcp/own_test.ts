@@ -13,6 +13,7 @@ import {
 } from "@std/assert";
 import tls from "node:tls";
 import {
+  defineOption,
   IP_BIND_ADDRESS_NO_PORT,
   IP_FREEBIND,
   IP_LOCAL_PORT_RANGE,
@@ -183,6 +184,25 @@ test("connectTcp() sets early options, as the kernel then has them", ROOT, async
   assertEquals(TCP_KEEPIDLE.get(conn), 9);
   assert(TCP_MAXSEG.get(conn) <= 800);
   assert(conn.localAddr.port >= 40_100 && conn.localAddr.port <= 40_199, `port ${conn.localAddr.port}`);
+});
+
+test("an option of one's own is set when its definition says, connecting and listening", FFI, async () => {
+  const define = <W extends "bind" | "listen" | "connect">(when: W, level: number, name: number) =>
+    defineOption({ name: `OWN_${when}`, codes: { linux: { level, name } }, codec: "int", access: "both", when });
+  const synCount = define("connect", 6, 7).to(3);
+  const freeBind = define("bind", 0, 15).to(1);
+  const deferAccept = define("listen", 6, 9).to(0);
+
+  using plain = Deno.listen(here);
+  using conn = await connectTcp({ port: plain.addr.port, options: [synCount, freeBind] });
+  assertEquals([TCP_SYNCNT.get(conn), IP_FREEBIND.get(conn)], [3, true]);
+
+  // Nobody's address: TEST-NET-1.
+  listenTcp({ hostname: "192.0.2.1", port: 0, options: [freeBind] }).close();
+  using listener = listenTcp({ ...here, options: [synCount, freeBind, deferAccept] });
+  assertEquals([TCP_SYNCNT.get(listener), IP_FREEBIND.get(listener)], [3, true]);
+  using _client = await Deno.connect({ port: listener.addr.port });
+  (await listener.accept()).close();
 });
 
 test(
