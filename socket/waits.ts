@@ -52,6 +52,14 @@ export class Timeouts {
   }
 }
 
+/** Accepting without a descriptor left fails at once, again and again: milliseconds to wait, at first and at most. */
+export const BACK_OFF = [5, 1000] as const;
+
+/** Whether accepting failed for what others may give back: descriptors, memory. */
+export function isExhausted(error: unknown): boolean {
+  return ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string } | null)?.code ?? "");
+}
+
 /**
  * Milliseconds that users set and delete as they like: checked, and told of at once.
  *

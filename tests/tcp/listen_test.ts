@@ -37,7 +37,7 @@ import {
 } from "../../options/mod.ts";
 import { listenTcp, type ListenTcpOptions } from "../../tcp/mod.ts";
 import { test } from "../needs.ts";
-import { FFI } from "../socket/make.ts";
+import { FFI, PROGRAM, runProgram } from "../socket/make.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 import { OUTSIDE, seenFromOutside } from "./outside.ts";
 
@@ -332,6 +332,38 @@ test(
     }
   },
 );
+
+test("listenTcp() with options iterates on where no descriptor is left, and accept() rejects with EMFILE", {
+  ...PROGRAM,
+  linux: true,
+  run: ["prlimit"],
+}, async () => {
+  const { output, errors } = await runProgram(
+    `
+    import { listenTcp } from ${JSON.stringify(import.meta.resolve("../../tcp/mod.ts"))};
+    import { assertWithin } from ${JSON.stringify(import.meta.resolve("../time.ts"))};
+    for (const given of [{ noDelay: true }, { reuseAddress: false }, { limits: {} }]) {
+      const listener = listenTcp({ hostname: "127.0.0.1", port: 0, ...given });
+      using client = await Deno.connect({ port: listener.addr.port });
+      const held: Socket[] = [];
+      try {
+        for (;;) held.push(Socket.open("inet", "dgram"));
+      } catch {
+        // There is none left.
+      }
+      const refused = await listener.accept().then(() => "accepted", (error) => error.code);
+      const iterating = (async () => {
+        for await (const conn of listener) return conn.remoteAddr.port === client.localAddr.port;
+      })();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      for (const one of held.splice(0)) one.close();
+      console.log(refused, await assertWithin(5_000, iterating));
+    }
+  `,
+    { under: ["prlimit", "--nofile=128:128"] },
+  );
+  assertEquals(output, "EMFILE true\n".repeat(3).trim(), errors);
+});
 
 test("listenTcp() takes a filter and its lock, which connections inherit", { ffi: true, linux: true }, async () => {
   const everything = [{ code: 6, jt: 0, jf: 0, k: 0xffff }];
