@@ -8,7 +8,7 @@ import { type InetAddress, parseIp } from "../internal/sockaddr.ts";
 import { connTo } from "../socket/conn.ts";
 import { resolveAddress } from "../socket/resolve.ts";
 import { Socket, trust } from "../socket/socket.ts";
-import { applyAll, refuseOtherVersion, type Step } from "./steps.ts";
+import { applyAll, isForPeer, refuseOtherVersion, type Step } from "./steps.ts";
 
 /** Milliseconds after which the next address is tried beside the one that has not answered; RFC 8305 section 5. */
 const ATTEMPT_DELAY = 250;
@@ -106,7 +106,7 @@ async function connectTo(
   const doing = `Cannot connect to ${showPlace("tcp", address.hostname, address.port)}`;
   refuseOtherVersion(steps, address.hostname, doing);
   using socket = openStream(family, multipath);
-  applyAll(steps.filter((step) => step.stage !== "connected"), socket);
+  applyAll(steps.filter((step) => !isForPeer(step)), socket);
   if (localAddr !== null) {
     const { hostname = family === "inet" ? "0.0.0.0" : "::", port } = localAddr;
     try {
@@ -123,7 +123,7 @@ async function connectTo(
   }
   const conn = connTo(socket, address);
   try {
-    applyAll(steps.filter((step) => step.stage === "connected"), conn);
+    applyAll(steps.filter(isForPeer), conn);
     return conn;
   } catch (error) {
     conn.close();

@@ -309,6 +309,14 @@ const BEFORE_CONNECT: ReadonlySet<string> = new Set([
   "IPV6_AUTOFLOWLABEL",
 ]);
 
+/** Options that could be set earlier, but connecting undoes the one, and the other is refused in part. */
+const AFTER_CONNECT: ReadonlySet<string> = new Set(["TCP_QUICKACK", "SO_TIMESTAMPING"]);
+
+/** Whether a step is for a connection that is there already. */
+export function isForPeer({ stage, names }: Step): boolean {
+  return stage === "connected" || names.some((name) => AFTER_CONNECT.has(name));
+}
+
 /** Whether a step must come before bind(). */
 export function isForBind({ stage, names }: Step): boolean {
   return stage === "bind" || names.some((name) => BEFORE_BIND.has(name));
@@ -326,7 +334,7 @@ export function isForSyn(step: Step): boolean {
 
 /** The steps that do something on a listener. */
 export function onListener(steps: readonly Step[]): Step[] {
-  return steps.filter((step) => step.stage !== "connected");
+  return steps.filter((step) => !isForPeer(step));
 }
 
 /** The steps that do something on a connection of a listener. */

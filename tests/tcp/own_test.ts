@@ -33,6 +33,7 @@ import {
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_SNDBUF,
+  SO_TIMESTAMPING,
   type SystemError,
   TCP_CONGESTION,
   TCP_DEFER_ACCEPT,
@@ -42,6 +43,7 @@ import {
   TCP_KEEPIDLE,
   TCP_MAXSEG,
   TCP_NODELAY,
+  TCP_QUICKACK,
   TCP_SYNCNT,
 } from "../../options/mod.ts";
 import { listSockets, resolveAddress, Socket } from "../../socket/mod.ts";
@@ -53,6 +55,8 @@ import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
 const ROOT: Needs = { ...FFI, root: true };
 const here = { hostname: "127.0.0.1", port: 0 } as const;
+/** SOF_TIMESTAMPING_OPT_ID and SOF_TIMESTAMPING_SOFTWARE. */
+const OPT_ID = 0x80, SOFTWARE = 0x10;
 
 /** Whether it is an object of Deno's, which Deno's own listener makes. */
 function isDenos(conn: Deno.Conn): boolean {
@@ -185,6 +189,25 @@ test("connectTcp() sets early options, as the kernel then has them", ROOT, async
   assert(TCP_MAXSEG.get(conn) <= 800);
   assert(conn.localAddr.port >= 40_100 && conn.localAddr.port <= 40_199, `port ${conn.localAddr.port}`);
 });
+
+test(
+  "connectTcp() on a socket of ours sets what connecting would undo, or refuses without a peer, when it has one",
+  FFI,
+  async () => {
+    using listener = listenTcp({ ...here, options: [TCP_QUICKACK.to(false), SO_TIMESTAMPING.to(OPT_ID | SOFTWARE)] });
+    for (const own of [{}, { localAddr: {} }]) {
+      using conn = await connectTcp({
+        port: listener.addr.port,
+        ...own,
+        options: [TCP_QUICKACK.to(false), SO_TIMESTAMPING.to(OPT_ID | SOFTWARE)],
+      });
+      using served = await listener.accept();
+      for (const end of [conn, served]) {
+        assertEquals([TCP_QUICKACK.get(end), SO_TIMESTAMPING.get(end)], [false, OPT_ID | SOFTWARE]);
+      }
+    }
+  },
+);
 
 test("an option of one's own is set when its definition says, connecting and listening", FFI, async () => {
   const define = <W extends "bind" | "listen" | "connect">(when: W, level: number, name: number) =>
