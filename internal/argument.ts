@@ -54,3 +54,13 @@ export function prefixed(error: unknown, doing: string): unknown {
   if (error instanceof TypeError) return new TypeError(`${doing}: ${error.message}`, { cause: error });
   return error;
 }
+
+/** The same, whatever its class and with what it tells besides: an interface that is not there is NotFound. */
+export function begunWith(error: unknown, doing: string): unknown {
+  const begun = prefixed(error, doing);
+  if (begun !== error || !(error instanceof Error) || error.message.startsWith(doing)) return begun;
+  return Object.assign(
+    new (error.constructor as ErrorConstructor)(`${doing}: ${error.message}`, { cause: error }),
+    error,
+  );
+}

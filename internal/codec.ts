@@ -58,6 +58,7 @@ export const ASKS_KERNEL: ReadonlySet<CodecName> = new Set<CodecName>([
   "mreq",
   "mreqSource",
   "mreq6",
+  "anycast",
   "groupRequest",
   "groupSourceRequest",
   "groupFilter",
@@ -75,6 +76,8 @@ export interface CodecValues {
   byte: number;
   word: number;
   hops: number;
+  advice: number;
+  sourcePreferences: number;
   uint64: bigint;
   none: void;
   text: string;
@@ -180,6 +183,40 @@ const uint64: OptionCodec<bigint> = {
     return scratch;
   },
   decode: (bytes) => bytes.byteLength >= 8 ? viewOf(bytes).getBigUint64(0, true) : BigInt(decodeInt(bytes) >>> 0),
+};
+
+/** Linux takes every other number as well, and does nothing. */
+const advice: OptionCodec<number> = {
+  byteLength: 4,
+  encode(value) {
+    if (integer(value, "the value", -MAX_INT - 1, MAX_INT) !== 1) {
+      throw new RangeError(`the value is ${value}, it must be 1`);
+    }
+    return encodeInt(1);
+  },
+  decode: writeOnly,
+};
+
+const SOURCE_PREFERENCES = [
+  "IPV6_PREFER_SRC_TMP",
+  "IPV6_PREFER_SRC_PUBLIC",
+  "IPV6_PREFER_SRC_COA",
+  "IPV6_PREFER_SRC_PUBTMP_DEFAULT",
+  "IPV6_PREFER_SRC_HOME",
+] as const;
+
+/** Linux takes every other flag as well, and heeds none. */
+const sourcePreferences: OptionCodec<number> = {
+  byteLength: 4,
+  encode(value) {
+    const flags = integer(value, "the value", 0, MAX_INT);
+    const known = SOURCE_PREFERENCES.reduce((all, name) => all | constant(name, "linux"), 0);
+    if ((flags & ~known) !== 0) {
+      throw new RangeError(`the value is 0x${flags.toString(16)}, it must have no flags but 0x${known.toString(16)}`);
+    }
+    return encodeInt(flags);
+  },
+  decode: decodeInt,
 };
 
 /** A call that takes no value still gets an int: the kernel wants at least four bytes. */
@@ -307,6 +344,8 @@ export function codecsOf(os: OperatingSystem): { readonly [N in CodecName]: Opti
     byte: int(0, 255),
     word: int(0, 65535),
     hops: int(-1, 255),
+    advice,
+    sourcePreferences,
     uint64,
     none,
     bytes,

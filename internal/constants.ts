@@ -185,6 +185,13 @@ export const CONSTANTS = {
   IP_PMTUDISC_INTERFACE:   [4,      no,     no],
   IP_PMTUDISC_OMIT:        [5,      no,     no],
 
+  // Which of its addresses an IPv6 socket prefers; the kernel takes two more (_CGA, _NONCGA) and does nothing with them
+  IPV6_PREFER_SRC_TMP:     [0x1,    no,     no],
+  IPV6_PREFER_SRC_PUBLIC:  [0x2,    no,     no],
+  IPV6_PREFER_SRC_COA:     [0x4,    no,     no],
+  IPV6_PREFER_SRC_PUBTMP_DEFAULT: [0x100, no, no],
+  IPV6_PREFER_SRC_HOME:    [0x400,  no,     no],
+
   // Source filters
   MCAST_INCLUDE:           [1,      1,      0],
   MCAST_EXCLUDE:           [0,      2,      1],

@@ -289,12 +289,17 @@ export function descriptorOf(socket: object, doing: string): Descriptor {
   }
   const found = held.get(socket);
   if (found !== undefined) {
-    if (isStill(k, found)) return found;
+    if (!saysClosed(socket) && isStill(k, found)) return found;
     throw closed(doing);
   }
   const searched = find(k, socket, doing);
   held.set(socket, searched);
   return searched;
+}
+
+/** Whether an object is closed whose socket lives on for a while: TLS tells the peer of the end first, node does it later. */
+function saysClosed(socket: object): boolean {
+  return (socket as { destroyed?: unknown }).destroyed === true || ("handshake" in socket && resourceClosed(socket));
 }
 
 /** The number that an object of this library names, checked: optimised calls would take NaN for 0, which is another file. */

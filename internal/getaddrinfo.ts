@@ -1,5 +1,6 @@
 // Host names, looked up by the C library in a thread of the runtime: /etc/hosts, nsswitch and all that it does.
 // Literal addresses are taken apart in sockaddr.ts; who may look up what, and the checks, are in socket/resolve.ts.
+import { shown } from "./argument.ts";
 import { constant, type ConstantName, CONSTANTS } from "./constants.ts";
 import { giveWaits, takeWaits, type Waits } from "./ffi.ts";
 import { LAYOUT } from "./layout.ts";
@@ -29,7 +30,6 @@ const utf8 = new TextEncoder();
  * The signal ends the waiting only: a lookup cannot be interrupted, it goes on in its thread without keeping the program
  * alive, and gives its memory back when it ends.
  *
- * @param hostname Checked: it has no NUL.
  * @param family Only addresses of this family.
  * @param doing The beginning of messages: `Cannot resolve "example.com"`.
  */
@@ -85,6 +85,10 @@ class Question {
   readonly list: Deno.PointerObject;
 
   constructor(hostname: string, family: "inet" | "inet6" | undefined, doing: string) {
+    // To the C library a name ends there: it would look up another.
+    if (hostname.includes("\0")) {
+      throw new SyntaxError(`${doing}: the host is ${shown(hostname)}, it must not contain NUL`);
+    }
     this.#doing = doing;
     this.#io = libcIo(doing);
     const os = OS as "linux" | "darwin";

@@ -1,6 +1,6 @@
 // Reads and writes an option of a socket: whether it does anything there, and what the kernel says.
 // What the options are: sockopt.ts. How values become bytes: codec.ts. What people call: options/.
-import { prefixed, shown } from "./argument.ts";
+import { begunWith, shown } from "./argument.ts";
 import { ASKS_KERNEL, codecsOf, type CodecValues, type OptionCodec } from "./codec.ts";
 import { constant, type ConstantName } from "./constants.ts";
 import {
@@ -264,7 +264,8 @@ function writeAt(
   if (failed(c.setsockopt(found.fd, level, code.name, bytes))) throw kernelError(spec, "setsockopt", found);
   if (spec.access === "set") return undefined;
   const now = readFrom(spec, code, found);
-  if (spec.exact && typeof now !== "object" && now !== value) {
+  // What a codec rounds is rounded before the kernel sees it.
+  if (spec.exact && typeof now !== "object" && now !== spec.codec.decode(bytes)) {
     throw new Error(
       `Cannot set ${spec.name} on ${describe(found)}: the kernel took ${shown(value)} without an error, but has ${
         shown(now)
@@ -295,24 +296,26 @@ function encode(spec: OptionSpec, value: unknown): Bytes {
     // A copy: its length is then its own, whatever the codec's object says of itself.
     return new Uint8Array(bytes);
   } catch (error) {
-    throw begunWith(doing(spec, "setsockopt"), error);
+    throw begunWith(error, doing(spec, "setsockopt"));
   }
+}
+
+const stages = new WeakMap<object, Stage>();
+
+/** Notes the stage of an option with a value, for those who are to apply it. */
+export function noteStage(setting: object, { when }: OptionSpec): void {
+  stages.set(setting, when);
+}
+
+/** The stage of an option with a value, of a user's own too; null where nobody has noted any. */
+export function stageOf(setting: object): Stage | null {
+  return stages.get(setting) ?? null;
 }
 
 /** Checks a value as far as that goes without asking the kernel. */
 export function checkValue(spec: OptionSpec, value: unknown): void {
   if (spec.access === "get") throw new TypeError(`Cannot set ${spec.name}: it can only be read`);
   if (spec.checkable) encode(spec, value);
-}
-
-/** The error of a value, with what was being done before it, whatever its class: an interface that is not there is NotFound. */
-function begunWith(doing: string, error: unknown): unknown {
-  const begun = prefixed(error, doing);
-  if (begun !== error || !(error instanceof Error) || error.message.startsWith(doing)) return begun;
-  return Object.assign(
-    new (error.constructor as ErrorConstructor)(`${doing}: ${error.message}`, { cause: error }),
-    error,
-  );
 }
 
 /** The descriptor behind the object. */
@@ -441,14 +444,19 @@ function checkStage(spec: OptionSpec, found: Descriptor): void {
     throw new TypeError(
       `Cannot set ${spec.name} on ${
         describe(found)
-      }: the socket is ${is} already, it must be set before ${spec.when}(): ` +
-        (spec.when === "connect"
-          ? "for accepted connections, on their listener; for others, give it to connectTcp()"
-          : "which Deno does when it makes the socket"),
+      }: the socket is ${is} already, it must be set before ${spec.when}(): ${inTime(spec, found)}`,
     );
   }
 }
 let ACCEPTING: OptionSpec | undefined;
+
+/** Which calls take the option in time. */
+function inTime({ when, scope }: OptionSpec, { protocol }: Descriptor): string {
+  if (protocol === constant("IPPROTO_UDP", OS!)) return `give it to ${when === "connect" ? "connectUdp" : "bindUdp"}()`;
+  if (protocol !== constant("IPPROTO_TCP", OS!)) return "set it on a Socket that is new";
+  if (when !== "connect") return `give it to listenTcp()${when === "bind" ? " or connectTcp()" : ""}`;
+  return `${scope === "tcp" ? "for accepted connections, on their listener; for others, " : ""}give it to connectTcp()`;
+}
 
 /** IPPROTO_IP or IPPROTO_IPV6, as the group of a request is; the socket must carry that family. */
 function levelOfGroup(spec: OptionSpec, found: Descriptor, value: unknown): number {

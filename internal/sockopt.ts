@@ -15,6 +15,8 @@ export type CodecName =
   | "byte" // 0 to 255, carried in an int
   | "word" // 0 to 65535, carried in an int; Linux reads and gives two bytes
   | "hops" // -1 to 255, carried in an int
+  | "advice" // 1, carried in an int
+  | "sourcePreferences" // flags IPV6_PREFER_SRC_*, carried in an int
   | "uint64" // a bigint
   | "none" // no value
   | "text" // NUL-terminated UTF-8
@@ -175,7 +177,7 @@ export const SOCKOPT = {
   SO_ATTACH_REUSEPORT_CBPF:    [SOCKET,  51,   no,     no,     "filterProgram", "set",  "any",       false, "tcpOrUdp"],
   SO_ATTACH_REUSEPORT_EBPF:    [SOCKET,  52,   no,     no,     "int",           "set",  "any",       false, "tcpOrUdp"],
   SO_DETACH_REUSEPORT_BPF:     [SOCKET,  68,   no,     no,     "none",          "set",  "any",       false, "tcpOrUdp"],
-  SO_BINDTODEVICE:             [SOCKET,  25,   no,     no,     "interfaceName", "both", "any",       true,  "inet"],
+  SO_BINDTODEVICE:             [SOCKET,  25,   no,     no,     "interfaceName", "both", "any",       false, "inet"],
   SO_BINDTOIFINDEX:            [SOCKET,  62,   no,     no,     "interfaceIndex", "both", "any",      true,  "inet"],
   SO_BPF_EXTENSIONS:           [SOCKET,  48,   no,     no,     "size",          "get",  "any",       false, "any"],
   SO_BROADCAST:                [SOCKET,  6,    0x20,   0x20,   "flag",          "both", "any",       true,  "inetDatagram4"],
@@ -183,7 +185,7 @@ export const SOCKOPT = {
   SO_BUSY_POLL:                [SOCKET,  46,   no,     no,     "size",          "both", "any",       true,  "ipOrPacket"],
   SO_PREFER_BUSY_POLL:         [SOCKET,  69,   no,     no,     "flag",          "both", "any",       true,  "ipOrPacket"],
   SO_BUSY_POLL_BUDGET:         [SOCKET,  70,   no,     no,     "size",          "set",  "any",       false, "ipOrPacket"],
-  SO_CNX_ADVICE:               [SOCKET,  53,   no,     no,     "int",           "set",  "connected", false, "tcpOrUdp"],
+  SO_CNX_ADVICE:               [SOCKET,  53,   no,     no,     "advice",        "set",  "connected", false, "tcpOrUdp"],
   SO_COOKIE:                   [SOCKET,  57,   no,     no,     "uint64",        "get",  "any",       false, "any"],
   SO_DEBUG:                    [SOCKET,  1,    0x1,    0x1,    "flag",          "both", "any",       true,  "any"],
   SO_DOMAIN:                   [SOCKET,  39,   no,     no,     "int",           "get",  "any",       false, "any"],
@@ -403,7 +405,7 @@ export const SOCKOPT = {
   IPV6_AUTOFLOWLABEL:          [IPV6,    70,   59,     no,     "flag",          "both", "any",       true,  "ipv6"],
   IPV6_FLOWLABEL_MGR:          [IPV6,    32,   no,     no,     "bytes",         "set",  "any",       false, "ipv6"],
   IPV6_FLOWINFO_SEND:          [IPV6,    33,   no,     no,     "flag",          "both", "any",       true,  "ipv6"],
-  IPV6_ADDR_PREFERENCES:       [IPV6,    72,   no,     no,     "int",           "both", "any",       false, "ipv6"],
+  IPV6_ADDR_PREFERENCES:       [IPV6,    72,   no,     no,     "sourcePreferences", "both", "connect", false, "ipv6"],
   IPV6_PREFER_TEMPADDR:        [IPV6,    no,   63,     no,     "int",           "both", "any",       true,  "ipv6"],
   IPV6_MINHOPCOUNT:            [IPV6,    73,   no,     no,     "byte",          "both", "any",       true,  "tcp6"],
   IPV6_UNICAST_IF:             [IPV6,    76,   125,    31,     "interfaceIndexNet", "both", "any",   true,  "inetDatagram6"],

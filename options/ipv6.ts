@@ -394,7 +394,8 @@ export const IPV6_FLOWINFO_SEND: SocketOption<boolean> = option("IPV6_FLOWINFO_S
  * Says which of its own addresses to prefer as source, by flags.
  *
  * 1 temporary, 2 public, 0x100 whichever is the default; 4 care-of, 0x400 home address. Reads back all the choices in
- * force (0x500 at first). Its job is done at connect() or at a send.
+ * force (0x500 at first). Must be set before connect(), which chooses the address: later it throws. Without connect()
+ * each send chooses anew.
  *
  * Linux. RFC 5014.
  */

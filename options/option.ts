@@ -7,6 +7,7 @@ import {
   checkValue,
   codecNamed,
   codeOf,
+  noteStage,
   type OptionCode,
   type OptionSpec,
   readOption,
@@ -155,7 +156,7 @@ export interface OptionDefinition<C, A extends OptionAccess> {
   codec: C;
   /** Which directions exist. */
   access: A;
-  /** Default "any". */
+  /** Default "any"; `connectTcp` and `listenTcp` set it in time for "bind", "listen" and "connect". */
   when?: OptionStage;
 }
 
@@ -222,8 +223,12 @@ class Option<T> implements SocketOption<T> {
   }
 
   to(value: T): OptionSetting {
-    checkValue(this.#spec ??= this.#source.spec(this.name), value);
-    return Object.freeze({ name: this.name, value, apply: (socket: SocketLike) => void this.set(socket, value) });
+    const spec = this.#spec ??= this.#source.spec(this.name);
+    checkValue(spec, value);
+    const apply = (socket: SocketLike) => void this.set(socket, value);
+    const setting = Object.freeze({ name: this.name, value, apply });
+    noteStage(setting, spec);
+    return setting;
   }
 }
 
@@ -292,6 +297,7 @@ export function defineOption<T, A extends OptionAccess>(
 export function defineOption(
   definition: OptionDefinition<keyof NamedCodecs | OptionCodec<unknown>, OptionAccess>,
 ): AnyOption {
+  object(definition, "Cannot define an option: the definition", "{ name, codes, codec, access }");
   const { name, codes, codec, access, when = "any" } = definition;
   const doing = `Cannot define option ${shown(name)}`;
   if (typeof name !== "string" || name === "") throw new TypeError(`${doing}: the name must be text that is not empty`);

@@ -15,7 +15,7 @@ export const PACKET_ADD_MEMBERSHIP: WritableOption<PacketMembership> = option("P
 /**
  * Ends what `PACKET_ADD_MEMBERSHIP` began.
  *
- * With the same value.
+ * With the same value; one that was never begun the kernel passes over without an error.
  *
  * Linux. packet(7).
  */

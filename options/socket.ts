@@ -84,8 +84,9 @@ export const SO_DETACH_REUSEPORT_BPF: WritableOption<void> = option("SO_DETACH_R
  * Restricts the socket to one interface, by name, for receiving and sending; "" for any.
  *
  * It acts from when it is set. Set before bind() it also lets sockets on different interfaces have one port, set
- * before connect() it governs the route. The first time needs no privilege, to change it needs CAP_NET_RAW.
- * `IP_UNICAST_IF` chooses the interface for sending alone.
+ * before connect() it governs the route. The first time needs no privilege, to change it needs CAP_NET_RAW. An
+ * alternative name (`ip link property`) reads back as the interface's own. `IP_UNICAST_IF` chooses the interface for
+ * sending alone.
  *
  * Linux. socket(7).
  */
@@ -154,9 +155,9 @@ export const SO_PREFER_BUSY_POLL: SocketOption<boolean> = option("SO_PREFER_BUSY
 export const SO_BUSY_POLL_BUDGET: WritableOption<number> = option("SO_BUSY_POLL_BUDGET");
 
 /**
- * Tells the kernel, with the value 1, that the path of a connection is bad, so that it looks for another one.
+ * Tells the kernel that the path of a connection is bad, so that it looks for another one.
  *
- * Needs a connected socket. The route is looked up anew, and IPv6 gets a new flow label, by which routers may choose
+ * 1 is the only value there is. Needs a connected socket. The route is looked up anew, and IPv6 gets a new flow label, by which routers may choose
  * another path. Cannot be read.
  *
  * Linux. Linux net/core/sock.c.
@@ -554,8 +555,8 @@ export const SO_SNDBUFFORCE: WritableOption<number> = option("SO_SNDBUFFORCE");
 /**
  * Sets how many bytes must have come before the socket counts as readable; 1, the default, is the least.
  *
- * A read then waits for so many, or for the end of the stream. TCP has an upper limit of half its largest receive
- * buffer: more throws. Inherited by accepted connections on Linux.
+ * A read then waits for so many, or for the end of the stream. Linux cuts it to half of the receive buffer that TCP
+ * may have, and reads back what is left. Inherited by accepted connections on Linux.
  *
  * Linux, macOS. socket(7).
  */

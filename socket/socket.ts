@@ -74,7 +74,9 @@ import { permitted, type Use } from "./permission.ts";
 import { SocketFile } from "./socket_file.ts";
 import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
 import {
+  BACK_OFF,
   DOING,
+  isExhausted,
   Pauses,
   readiness,
   signalOf,
@@ -117,8 +119,6 @@ const VERBS = { receive: "receive on", send: "send on", accept: "accept on" } as
 const QUEUE_RETRY = 5;
 /** The same where it is the queue of an interface, which is soon sent. */
 const INTERFACE_RETRY = 1;
-/** Accepting without a descriptor left fails at once, again and again. */
-const BACK_OFF = [5, 1000] as const;
 
 /** Where datagrams go that are received without a buffer, frames with their link-layer header too; what came is copied out before anything else can be received. */
 const room = new Uint8Array(65_536 + 128);
@@ -1345,7 +1345,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
           accepted = await accept();
         } catch (error) {
           if (this.#fd < 0) return;
-          if (!["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string }).code ?? "")) throw error;
+          if (!isExhausted(error)) throw error;
           await (this.#pauses ??= new Pauses(this.#refed)).pause(delay, undefined);
           delay = Math.min(delay * 2, BACK_OFF[1]);
           continue;

@@ -52,6 +52,14 @@ export class Timeouts {
   }
 }
 
+/** Accepting without a descriptor left fails at once, again and again: milliseconds to wait, at first and at most. */
+export const BACK_OFF = [5, 1000] as const;
+
+/** Whether accepting failed for what others may give back: descriptors, memory. */
+export function isExhausted(error: unknown): boolean {
+  return ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes((error as { code?: string } | null)?.code ?? "");
+}
+
 /**
  * Milliseconds that users set and delete as they like: checked, and told of at once.
  *
@@ -70,7 +78,10 @@ export function settable<K extends string>(
     if (!kinds.includes(kind as K)) {
       throw new TypeError(`Cannot set timeouts.${String(kind)}: it must be one of ${kinds.join(", ")}`);
     }
-    change(kind as K, integer(value, `Cannot set timeouts.${String(kind)}: it`, min, LONGEST));
+    change(
+      kind as K,
+      value === undefined ? value : integer(value, `Cannot set timeouts.${String(kind)}: it`, min, LONGEST),
+    );
     return true;
   };
   return new Proxy(values, {

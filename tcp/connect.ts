@@ -61,12 +61,12 @@ interface Attempt {
  * What comes back is Deno's own connection: its streams, `Deno.startTls` and all else work as ever. If an option cannot
  * be set, the connection is closed again and the error names the option.
  *
- * What must come before the handshake Deno cannot do. With `localAddr`, `multipath`, `dscp` or `receiveBufferSize`, or an
- * option in `options` that matters so early (`SO_BINDTODEVICE`, `SO_MARK`, `TCP_MAXSEG`, `TCP_FASTOPEN_CONNECT`,
- * `IP_LOCAL_PORT_RANGE`, ...), the connection is made on a socket of ours, on Linux: everything is set before the first
- * packet, all addresses of a name are tried as RFC 8305 says, and what comes back has the same interface (see
- * `Socket.asConn`). `Deno.startTls` does not take it: for TLS use a `Socket`, and its `toNodeSocket()` with node:tls. On other
- * systems `dscp` and `receiveBufferSize` are set after the handshake, the rest throws.
+ * What must come before the handshake Deno cannot do. With `localAddr`, `multipath`, `dscp`, `hopLimit` or
+ * `receiveBufferSize`, or an option in `options` that matters so early (`SO_BINDTODEVICE`, `SO_MARK`, `TCP_MAXSEG`,
+ * `TCP_FASTOPEN_CONNECT`, `IP_LOCAL_PORT_RANGE`, ...), the connection is made on a socket of ours, on Linux: everything is
+ * set before the first packet, all addresses of a name are tried as RFC 8305 says, and what comes back has the same
+ * interface (see `Socket.asConn`). `Deno.startTls` does not take it: for TLS use a `Socket`, and its `toNodeSocket()` with
+ * node:tls. On other systems `dscp`, `hopLimit` and `receiveBufferSize` are set after the handshake, the rest throws.
  *
  * With `TCP_FASTOPEN_CONNECT` there may be no connection yet: the first write makes it and goes along, and fails if there
  * can be none. A read before it waits for ever.
@@ -82,7 +82,8 @@ interface Attempt {
  * @throws {Deno.errors.TimedOut} There was no connection within `timeout`.
  * @throws {Deno.errors.ConnectionRefused} Nothing listens there. This and other failures of the system have `code`,
  * `errno` and `syscall`.
- * @throws {AggregateError} On a socket of ours: none of several addresses answers; `errors` has one for each.
+ * @throws {AggregateError} On a socket of ours: none of several addresses answers; `errors` has one for each, and where
+ * all of these have one `code` it has that too.
  *
  * @example Connect with keepalive and a time limit
  * ```ts

@@ -1,13 +1,14 @@
 // connectTcp by a Socket of ours: for what must be set before the handshake. All addresses of a name, RFC 8305.
 // Which way is taken, and Deno's: connect.ts. The listener's side: listen_own.ts.
-import { prefixed } from "../internal/argument.ts";
+import { begunWith } from "../internal/argument.ts";
 import { decorated, showPlace } from "../internal/deno_error.ts";
+import type { SystemError } from "../internal/errno.ts";
 import { checkNet, checkResolved } from "../internal/permission.ts";
 import { type InetAddress, parseIp } from "../internal/sockaddr.ts";
 import { connTo } from "../socket/conn.ts";
 import { resolveAddress } from "../socket/resolve.ts";
 import { Socket, trust } from "../socket/socket.ts";
-import { applyAll, type Step } from "./steps.ts";
+import { applyAll, isForPeer, refuseOtherVersion, type Step } from "./steps.ts";
 
 /** Milliseconds after which the next address is tried beside the one that has not answered; RFC 8305 section 5. */
 const ATTEMPT_DELAY = 250;
@@ -79,7 +80,7 @@ async function candidates(
   try {
     found = await resolveAddress(host, { port, ...(family && { family }), ...(until && { signal: until }) });
   } catch (error) {
-    throw until?.aborted ? error : prefixed(error, doing);
+    throw until?.aborted ? error : begunWith(error, doing);
   }
   for (const address of found) checkResolved(address.hostname, port, doing);
   const first = found.filter((one) => one.family === found[0]!.family);
@@ -103,8 +104,9 @@ async function connectTo(
 ): Promise<Deno.TcpConn> {
   const family = address.family as Inet;
   const doing = `Cannot connect to ${showPlace("tcp", address.hostname, address.port)}`;
+  refuseOtherVersion(steps, address.hostname, doing);
   using socket = openStream(family, multipath);
-  applyAll(steps.filter((step) => step.stage !== "connected"), socket);
+  applyAll(steps.filter((step) => !isForPeer(step)), socket);
   if (localAddr !== null) {
     const { hostname = family === "inet" ? "0.0.0.0" : "::", port } = localAddr;
     try {
@@ -121,7 +123,7 @@ async function connectTo(
   }
   const conn = connTo(socket, address);
   try {
-    applyAll(steps.filter((step) => step.stage === "connected"), conn);
+    applyAll(steps.filter(isForPeer), conn);
     return conn;
   } catch (error) {
     conn.close();
@@ -156,5 +158,11 @@ function failure(failures: unknown[], { doing }: OwnAttempt): unknown {
   // What was wrong before any peer was asked, as an option, is wrong with all addresses alike.
   if (failures.length === 1 || refused.length === 0) return failures[0];
   const each = failures.map((error) => error instanceof Error ? error.message : String(error));
-  return new AggregateError(failures, `${doing}: none of its ${failures.length} addresses answers: ${each.join("; ")}`);
+  const all = new AggregateError(
+    failures,
+    `${doing}: none of its ${failures.length} addresses answers: ${each.join("; ")}`,
+  );
+  const { code, errno, syscall } = failures[0] as Partial<SystemError>;
+  const alike = failures.every((error) => (error as Partial<SystemError>).code === code);
+  return alike ? Object.assign(all, { code, errno, syscall }) : all;
 }

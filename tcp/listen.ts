@@ -9,6 +9,7 @@ import { libcIo } from "../internal/libc_io.ts";
 import { OS, OS_NAME } from "../internal/os.ts";
 import { notedDescriptor } from "../internal/runtime.ts";
 import { parseIp } from "../internal/sockaddr.ts";
+import { BACK_OFF, isExhausted, Pauses } from "../socket/waits.ts";
 import { checkedLimits, Guard, noRefusals, type RefusalReason, type TcpLimits } from "./limits.ts";
 import { listenOwn, type OwnPlace } from "./listen_own.ts";
 import type { TcpOptions } from "./settings.ts";
@@ -18,10 +19,11 @@ import {
   checkSignal,
   denoCan,
   isForBind,
+  ofVersion,
   onAccepted,
   onListener,
   openFor,
-  peerIsGone,
+  peerOf,
   refuseNamed,
   type Step,
   stepsOf,
@@ -79,10 +81,12 @@ interface Place extends OwnPlace {
 /**
  * Listens for TCP connections, as `Deno.listen` does, with options set.
  *
- * What comes back is Deno's own listener, and what it accepts are Deno's own connections. The options are set on it as far as they mean something there, so that they
- * hold from the first packet of a handshake, and again on every connection that `accept()` or iteration gives, as only
- * Linux hands them on. A connection that its peer has reset by then is passed over. Without options nothing about the
- * listener is changed; Deno's `accept()` then rejects with `NotConnected` for such a connection.
+ * What comes back is Deno's own listener, and what it accepts are Deno's own connections. The options are set on it as
+ * far as they mean something there, so that they hold from the first packet of a handshake, and again on every connection
+ * that `accept()` or iteration gives, as only Linux hands them on; of a listener on "::" those of one IP version (`IP_TOS`)
+ * on the connections that carry it. A connection that its peer has reset by then is passed over, and where no descriptor
+ * is left iteration waits until there is one. Without options nothing about the listener is changed: Deno's `accept()`
+ * rejects with `NotConnected` for such a connection, and its loop ends with EMFILE.
  *
  * What must come before bind() Deno cannot do: `ipv6Only`, `multipath`, `reuseAddress: false`, `reusePort` without
  * `--unstable-net`, `IP_FREEBIND`, `IP_TRANSPARENT`, `SO_BINDTODEVICE` and the like in `options`. The listener is then a
@@ -282,6 +286,7 @@ function own(object: object, key: PropertyKey, value: unknown): void {
 /** Makes a listener's connections carry the steps. Iteration calls `accept()` of the object, so it carries them too. */
 function carry(listener: Listener, carried: Carried): void {
   carriedBy.set(listener, carried);
+  iterateOn(listener);
   const accept = listener.accept;
   own(listener, "accept", async function (): Promise<Deno.TcpConn> {
     for (;;) {
@@ -298,6 +303,22 @@ function carry(listener: Listener, carried: Carried): void {
   });
 }
 
+/** Iterates on where no descriptor is left, as a socket of ours does by itself: Deno's way ends the loop, and the server with it. */
+function iterateOn(listener: Listener): void {
+  const { next } = listener as unknown as Partial<AsyncIterator<Deno.TcpConn>>;
+  if (next === undefined) return;
+  own(listener, "next", async function (): Promise<IteratorResult<Deno.TcpConn>> {
+    for (let delay: number = BACK_OFF[0];; delay = Math.min(delay * 2, BACK_OFF[1])) {
+      try {
+        return await next.call(listener);
+      } catch (error) {
+        if (!isExhausted(error)) throw error;
+      }
+      await new Pauses(true).pause(delay, undefined);
+    }
+  });
+}
+
 /** Deno's accept fails when the connection it took was reset before it could ask who the peer is. */
 function unlessReset(error: unknown, { hostname, port }: Deno.NetAddr): null {
   if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) return null;
@@ -308,11 +329,11 @@ function unlessReset(error: unknown, { hostname, port }: Deno.NetAddr): null {
 function made(conn: Deno.TcpConn, { steps }: Carried): boolean {
   try {
     if (!denoCan(steps)) note(conn, notedDescriptor(conn) ?? -1);
-    applyToConn(steps, conn);
+    applyToConn(ofVersion(steps, conn.remoteAddr.hostname), conn);
     return true;
   } catch (error) {
     // Deno's calls are two switches, which nothing but a closed connection refuses.
-    const gone = denoCan(steps) || peerIsGone(conn);
+    const gone = denoCan(steps) || peerOf(conn) === null;
     conn.close();
     if (gone) return false;
     throw error;

@@ -1,7 +1,8 @@
 // listenTcp by a Socket of ours: for what must be set before bind().
 // Which way is taken, and Deno's: listen.ts. The connecting side: connect_own.ts.
 import { decorated } from "../internal/deno_error.ts";
-import { checkNet } from "../internal/permission.ts";
+import { lookUpNow } from "../internal/getaddrinfo.ts";
+import { checkNet, checkResolved } from "../internal/permission.ts";
 import { parseIp } from "../internal/sockaddr.ts";
 import { IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT } from "../options/mod.ts";
 import { listenerOf } from "../socket/conn.ts";
@@ -28,7 +29,7 @@ export interface OwnPlace {
 export function listenOwn(place: OwnPlace): Deno.Listener<Deno.TcpConn, Deno.NetAddr> {
   const { hostname, port, backlog, reuseAddress, reusePort, ipv6Only, multipath, steps, doing, remedies } = place;
   checkNet(hostname, port, doing);
-  const address = literal(hostname);
+  const address = literal(hostname, port, doing);
   using socket = openStream(familyOf(address), multipath);
   if (reuseAddress) SO_REUSEADDR.set(socket, true);
   if (reusePort) SO_REUSEPORT.set(socket, true);
@@ -50,10 +51,11 @@ export function listenOwn(place: OwnPlace): Deno.Listener<Deno.TcpConn, Deno.Net
   return listenerOf(socket) as Deno.Listener<Deno.TcpConn, Deno.NetAddr>;
 }
 
-/** The address of a name, which Deno looks up at once as nothing else does; of any free port of it. */
-function literal(hostname: string): string {
+/** The first address of a name, looked up at once and allowed, as Deno.listen does it. */
+function literal(hostname: string, port: number, doing: string): string {
   const address = hostname.startsWith("[") && hostname.endsWith("]") ? hostname.slice(1, -1) : hostname;
   if (parseIp(address) !== null) return address;
-  using listener = Deno.listen({ hostname, port: 0 });
-  return listener.addr.hostname;
+  const [first] = lookUpNow(hostname, doing);
+  checkResolved(first!.hostname, port, doing);
+  return first!.hostname;
 }

@@ -1,6 +1,6 @@
 // resetTcp: ends a connection so that its peer sees a reset, whoever made it.
 // Orderly ends are the connection's own calls, closeWrite() and close(); what turns connections away is limits.ts.
-import { object, prefixed } from "../internal/argument.ts";
+import { object, prefixed, shown } from "../internal/argument.ts";
 import { describe, descriptorOf } from "../internal/descriptor.ts";
 import { check } from "../internal/errno.ts";
 import { libcIo } from "../internal/libc_io.ts";
@@ -37,7 +37,10 @@ const DOING = "Cannot reset a TCP connection";
  */
 export function resetTcp(conn: Deno.TcpConn): void {
   try {
-    object(conn, "the connection", "a TCP connection of Deno or of this library");
+    const { close } = object(conn, "the connection", "a TCP connection of Deno or of this library");
+    if (typeof close !== "function") {
+      throw new TypeError(`the connection is ${shown(conn)}, it must be a TCP connection of Deno or of this library`);
+    }
   } catch (error) {
     throw prefixed(error, DOING);
   }

@@ -86,7 +86,10 @@ export interface TcpOptions {
    * the first packet has it too `connectTcp` takes a socket of ours, see there; `tuneTcp` sets it on Deno's own.
    */
   dscp?: number;
-  /** Routers that a packet may pass, 1 to 255: the TTL of IPv4, the hop limit of IPv6. */
+  /**
+   * Routers that a packet may pass, 1 to 255: the TTL of IPv4, the hop limit of IPv6. As with `dscp` the first packet has
+   * it too, which a peer that checks it wants (RFC 5082, `IP_MINTTL`).
+   */
   hopLimit?: number;
   /**
    * Anything else, by C name: `[TCP_NOTSENT_LOWAT.to(16384)]`, from `@berkeley/sockets/options`. One that a field above

@@ -3,8 +3,9 @@
 import { boolean, integer, object, shown } from "../internal/argument.ts";
 import { addressOf, descriptorOf } from "../internal/descriptor.ts";
 import { libc } from "../internal/libc.ts";
-import { specOf } from "../internal/option_call.ts";
-import { type OptionName, SOCKOPT, type Stage } from "../internal/sockopt.ts";
+import { specOf, stageOf } from "../internal/option_call.ts";
+import { isMapped, parseIp } from "../internal/sockaddr.ts";
+import { type OptionName, type ScopeFacts, SCOPES, SOCKOPT, type Stage } from "../internal/sockopt.ts";
 import {
   type OptionSetting,
   SO_KEEPALIVE,
@@ -28,6 +29,8 @@ export interface Step {
   readonly names: readonly string[];
   /** The call after which it is of no use. */
   readonly stage: Stage;
+  /** The sockets that it works on, where it is an option by its C name. */
+  readonly works?: ScopeFacts;
   /** Sets it. */
   apply(socket: SocketLike): void;
   /** Sets it by Deno's own call, where there is one. */
@@ -163,13 +166,17 @@ function addNamed(steps: Step[], settings: unknown): Step[] {
     const at = steps.findIndex((other) => other.names.includes(same) || other.names.includes(name));
     if (at >= fields) throw new TypeError(`options has ${name} twice, it must be there once`);
     if (at >= 0) throw new TypeError(`${steps[at]!.said} and ${name} in options set the same, only one may be given`);
-    steps.push({ ...step(name, setting), names: [...new Set([name, same])], stage: stageOf(name) });
+    steps.push({ ...step(name, setting), names: [...new Set([name, same])], ...factsOf(setting, name) });
   }
   return steps;
 }
 
-function stageOf(name: string): Stage {
-  return name in SOCKOPT ? specOf(name as OptionName).when : "any";
+/** What is known of an option with a value: of a user's own its stage alone, unless the table has its name. */
+function factsOf(setting: OptionSetting, name: string): Pick<Step, "stage" | "works"> {
+  const stage = stageOf(setting) ?? "any";
+  if (!Object.hasOwn(SOCKOPT, name)) return { stage };
+  const { when, scope } = specOf(name as OptionName);
+  return { stage: stage === "any" ? when : stage, works: SCOPES[scope] };
 }
 
 /** A signal or nothing, or an error. */
@@ -191,6 +198,35 @@ export function denoCan(steps: readonly Step[]): boolean {
   return steps.every((step) => step.byDeno !== undefined);
 }
 
+/** The IP version of the packets that go to a peer. */
+function versionOf(peer: string): "inet" | "inet6" {
+  const { bytes } = parseIp(peer)!;
+  return bytes.length === 4 || isMapped(bytes) ? "inet" : "inet6";
+}
+
+/**
+ * Refuses an option for the packets of one IP version where the peer is of the other: before connect() the socket could
+ * carry either.
+ */
+export function refuseOtherVersion(steps: readonly Step[], peer: string, doing: string): void {
+  const version = versionOf(peer);
+  for (const { said, works } of steps) {
+    if (works?.traffic === undefined || works.traffic === version) continue;
+    throw new Deno.errors.NotSupported(
+      `${doing}: ${said} works on ${works.words}; this connection carries ${
+        version === "inet" ? "IPv4" : "IPv6"
+      } traffic alone`,
+    );
+  }
+}
+
+/** The steps that do something on a connection with this peer: a listener on "::" has connections of both versions. */
+export function ofVersion(steps: readonly Step[], peer: string): readonly Step[] {
+  if (steps.every(({ works }) => works?.traffic === undefined)) return steps;
+  const version = versionOf(peer);
+  return steps.filter(({ works }) => (works?.traffic ?? version) === version);
+}
+
 /** Opens the C library if a step needs it, so that a refusal comes before anything is done. */
 export function openFor(steps: readonly Step[], doing: string): void {
   const beyond = steps.find((step) => step.byDeno === undefined);
@@ -210,13 +246,14 @@ export function applyToConn(steps: readonly Step[], conn: Deno.TcpConn): void {
   }
 }
 
-/** Whether a connection has no peer any more: it was reset, and the kernel refuses options with various errors. */
-export function peerIsGone(socket: SocketLike): boolean {
+/** The peer of a connection; null when it has none any more: it was reset, and the kernel refuses options with various errors. */
+export function peerOf(socket: SocketLike): string | null {
   try {
-    return addressOf(descriptorOf(socket, "Cannot look for the peer").fd, "remote") === null;
+    const remote = addressOf(descriptorOf(socket, "Cannot look for the peer").fd, "remote");
+    return remote !== null && "hostname" in remote ? remote.hostname : null;
   } catch (error) {
     // A connection without its peer is not found among the descriptors.
-    if (error instanceof Deno.errors.BadResource) return true;
+    if (error instanceof Deno.errors.BadResource) return null;
     throw error;
   }
 }
@@ -231,8 +268,10 @@ const OF_LISTENERS: ReadonlySet<string> = new Set([
   "SO_DETACH_REUSEPORT_BPF",
 ]);
 
-/** Options of Linux that connections inherit from the listener, and cannot be given again once they are locked. */
+/** Options of Linux that connections inherit from the listener, and cannot be given again once locked or without a privilege. */
 const INHERITED: ReadonlySet<string> = new Set([
+  "SO_BINDTODEVICE",
+  "SO_BINDTOIFINDEX",
   "SO_ATTACH_FILTER",
   "SO_ATTACH_BPF",
   "SO_DETACH_FILTER",
@@ -257,10 +296,26 @@ const BEFORE_CONNECT: ReadonlySet<string> = new Set([
   "SO_RCVBUF",
   "SO_RCVBUFFORCE",
   "TCP_WINDOW_CLAMP",
+  "SO_DONTROUTE",
   "IP_TOS",
   "IPV6_TCLASS",
+  "IP_TTL",
+  "IPV6_UNICAST_HOPS",
   "IP_OPTIONS",
+  "IPV6_HOPOPTS",
+  "IPV6_DSTOPTS",
+  "IPV6_RTHDR",
+  "IPV6_RTHDRDSTOPTS",
+  "IPV6_AUTOFLOWLABEL",
 ]);
+
+/** Options that could be set earlier, but connecting undoes the one, and the other is refused in part. */
+const AFTER_CONNECT: ReadonlySet<string> = new Set(["TCP_QUICKACK", "SO_TIMESTAMPING"]);
+
+/** Whether a step is for a connection that is there already. */
+export function isForPeer({ stage, names }: Step): boolean {
+  return stage === "connected" || names.some((name) => AFTER_CONNECT.has(name));
+}
 
 /** Whether a step must come before bind(). */
 export function isForBind({ stage, names }: Step): boolean {
@@ -279,7 +334,7 @@ export function isForSyn(step: Step): boolean {
 
 /** The steps that do something on a listener. */
 export function onListener(steps: readonly Step[]): Step[] {
-  return steps.filter((step) => step.stage !== "connected");
+  return steps.filter((step) => !isForPeer(step));
 }
 
 /** The steps that do something on a connection of a listener. */

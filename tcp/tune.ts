@@ -6,7 +6,7 @@ import { libc } from "../internal/libc.ts";
 import type { SocketLike } from "../options/mod.ts";
 import { carryAlso } from "./listen.ts";
 import { isTcp, readSettings, type TcpOptions, type TcpSettings } from "./settings.ts";
-import { applyAll, onConnection, onListener, peerIsGone, type Step, stepsOf } from "./steps.ts";
+import { applyAll, ofVersion, onConnection, onListener, peerOf, type Step, stepsOf } from "./steps.ts";
 
 const DOING = "Cannot tune a TCP socket";
 
@@ -15,8 +15,9 @@ const DOING = "Cannot tune a TCP socket";
  *
  * Takes connections and listeners of Deno, TLS ones included, sockets and servers of `node:net` (and so of `node:http`
  * and `node:tls`), and a running `Deno.serve`: that is its listener and all its connections that are open now. On Linux
- * connections that come later have what the listener has, but for `SO_PRIORITY` and `SO_INCOMING_CPU`; a listener of
- * `listenTcp` with options gives all of it to them on every system.
+ * connections that come later have what the listener has, but for `SO_PRIORITY`, `SO_INCOMING_CPU` and `IP_OPTIONS`; a
+ * listener of `listenTcp` with options gives all of it to them on every system. On "::" an option of one IP version is for
+ * the connections that carry it.
  *
  * All arguments are checked before anything is set. The settings are set in the order of {@linkcode TcpOptions}; if one
  * fails, those after it are not set, and the error names it. Requires `--allow-ffi`.
@@ -85,10 +86,12 @@ function isHttpServer(socket: SocketLike): boolean {
 /** Tunes the connections of a server, but for those that end while this goes on. */
 function tuneAll(connections: readonly HasDescriptor[], steps: readonly Step[]): void {
   for (const connection of connections) {
+    const peer = peerOf(connection);
+    if (peer === null) continue;
     try {
-      applyAll(steps, connection);
+      applyAll(ofVersion(steps, peer), connection);
     } catch (error) {
-      if (!peerIsGone(connection)) throw error;
+      if (peerOf(connection) !== null) throw error;
     }
   }
 }

@@ -1,7 +1,15 @@
 // Finds the descriptor behind objects of Deno and node, and never a wrong one.
 // What options then do with it is tested in tests/options/.
 import { addressOf, DESCRIPTOR, descriptorOf, lowestFree, note } from "../internal/descriptor.ts";
-import { SO_COOKIE, SO_KEEPALIVE, SO_RCVBUF, SO_REUSEADDR, TCP_INFO, TCP_NODELAY } from "../options/mod.ts";
+import {
+  SO_COOKIE,
+  SO_KEEPALIVE,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  type SocketLike,
+  TCP_INFO,
+  TCP_NODELAY,
+} from "../options/mod.ts";
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { test } from "./needs.ts";
 import { until } from "./time.ts";
@@ -469,11 +477,17 @@ test("TLS connections of Deno and node are found by address", {
       `127.0.0.1:${socket.localPort}`,
       `127.0.0.1:${listener.addr.port}`,
     ]);
+    const closed = (conn: object) =>
+      assertThrows(() => SO_KEEPALIVE.get(conn as SocketLike), Deno.errors.BadResource, "the socket is closed");
     socket.destroy();
+    closed(socket);
     (await accepted).close();
     await once(socket, "close");
-  } finally {
+    // The socket lives on, to tell its peer of the end.
     client.close();
+    closed(client);
+    assertEquals(SO_KEEPALIVE.get(server), true);
+  } finally {
     server.close();
   }
 });

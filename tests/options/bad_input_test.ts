@@ -115,6 +115,12 @@ const BAD: readonly (readonly [string, () => RawSocket, unknown, Class, string |
     RangeError,
     "instruction 0 of the filter: a jump over 2 instructions, only 1 follow",
   ],
+  // What the kernel would take, and do nothing
+  ["SO_CNX_ADVICE", tcp, 0, RangeError, "the value is 0, it must be 1"],
+  ["SO_CNX_ADVICE", tcp, 2, RangeError, "the value is 2, it must be 1"],
+  ["IPV6_ADDR_PREFERENCES", udp6, 8, RangeError, "the value is 0x8, it must have no flags but 0x507"],
+  ["IPV6_ADDR_PREFERENCES", udp6, 0x801, RangeError, "the value is 0x801, it must have no flags but 0x507"],
+  ["IPV6_ADDR_PREFERENCES", udp6, -1, RangeError, `the value is -1, ${SIZE}`],
   // In range here, refused by the kernel
   ["TCP_KEEPIDLE", tcp, 0, TypeError, "EINVAL (invalid argument)"],
   ["TCP_KEEPIDLE", tcp, 32768, TypeError, "EINVAL (invalid argument)"],
@@ -756,7 +762,13 @@ test("defineOption refuses each definition that lacks something or has it wrong"
     const { message } = assertThrows(() => define({ ...good, ...wrong }), TypeError, words);
     assertMatch(message, /^Cannot define option /);
   }
-  for (const nothing of [undefined, null]) assertThrows(() => define(nothing), TypeError);
+  for (const nothing of [undefined, null, 5]) {
+    assertThrows(
+      () => define(nothing),
+      TypeError,
+      `Cannot define an option: the definition is ${nothing}, it must be {`,
+    );
+  }
   for (const name of [NaN, 2.5, 2 ** 32 + 1]) {
     const codes = { linux: { level: 1, name } };
     assertThrows(

@@ -2,10 +2,11 @@
 // What the kernel makes of them: matrix_test.ts. Addresses alone: ../sockaddr_test.ts. Offsets against the headers: ../headers_test.ts.
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { codecsOf, type CodecValues, type OptionCodec } from "../../internal/codec.ts";
+import { type OptionSpec, specOf, writeOption } from "../../internal/option_call.ts";
 import type { OperatingSystem } from "../../internal/os.ts";
 import type { CodecName } from "../../internal/sockopt.ts";
 import { test } from "../needs.ts";
-import { peek, RAW } from "../raw_socket.ts";
+import { AF_INET, IPPROTO_TCP, peek, RAW, RawSocket, SOCK_STREAM } from "../raw_socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -48,6 +49,8 @@ const SAMPLES: { readonly [N in CodecName]: readonly Sample<N>[] } = {
   word: [{ value: 0x1234, all: bytes(0x34, 0x12, 0, 0) }, { value: 65535, all: bytes(0xff, 0xff, 0, 0) }],
   byte: [{ value: 255, all: bytes(255, 0, 0, 0) }],
   hops: [{ value: -1, all: bytes(255, 255, 255, 255) }, { value: 64, all: bytes(64, 0, 0, 0) }],
+  advice: [{ value: 1, all: bytes(1, 0, 0, 0), only: "encode" }],
+  sourcePreferences: [{ value: 0x507, all: bytes(7, 5, 0, 0) }],
   uint64: [{ value: 0x0102030405060708n, all: bytes(8, 7, 6, 5, 4, 3, 2, 1) }, {
     value: 2n ** 64n - 1n,
     all: bytes(new Array(8).fill(255)),
@@ -282,6 +285,18 @@ for (const os of SYSTEMS) {
 function shown(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}n` : value;
 }
+
+test("what macOS rounds is what was written: a limit in milliseconds that reads back in whole seconds", RAW, () => {
+  using socket = RawSocket.open(AF_INET, SOCK_STREAM);
+  // Linux has the same number for other milliseconds: what matters is that it gives back what it was given.
+  const spec: OptionSpec = {
+    ...specOf("TCP_USER_TIMEOUT"),
+    codec: codecsOf("darwin").userTimeout as OptionCodec<unknown>,
+    exact: true,
+  };
+  assertEquals(writeOption(spec, socket, 1500), 2000);
+  assertEquals(socket.getInt(IPPROTO_TCP, 18), 2);
+});
 
 test("packetInfo6 refuses an address on Linux alone, which does nothing with it", RAW, () => {
   const value = bytes(SOURCE6, 2, 0, 0, 0);
@@ -546,6 +561,8 @@ Deno.test("codecs offer the kernel as many bytes as the C type of the system has
       "byte",
       "word",
       "hops",
+      "advice",
+      "sourcePreferences",
       "none",
       "userTimeout",
     ] as const,

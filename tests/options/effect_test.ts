@@ -525,6 +525,21 @@ function routed(): Namespace {
   return namespace;
 }
 
+test("SO_BINDTODEVICE takes an alternative name of an interface, which reads back as its own", ROOT, () => {
+  using namespace = new Namespace();
+  namespace.run(() => {
+    using netlink = RawSocket.open(raw.AF_NETLINK, raw.SOCK_RAW);
+    netlink.send(Uint8Array.of(
+      ...[44, 0, 0, 0, 108, 0, 1, 6, 0, 0, 0, 0, 0, 0, 0, 0], // RTM_NEWLINKPROP, NLM_F_REQUEST | CREATE | EXCL
+      ...[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], // struct ifinfomsg: the loopback interface
+      ...[12, 0, 52, 0x80, 8, 0, 53, 0, ...raw.cString("lo0")], // IFLA_PROP_LIST of one IFLA_ALT_IFNAME
+    ));
+    using socket = RawSocket.open(raw.AF_INET, raw.SOCK_DGRAM);
+    assertEquals(options.SO_BINDTODEVICE.set(socket, "lo0"), "lo");
+    assertEquals(socket.getInt(SOCKET, 62), 1); // SO_BINDTOIFINDEX
+  });
+});
+
 test("SO_DONTROUTE keeps IPv4 from the gateway; IPv6 takes it and goes there all the same", ROOT, () => {
   using namespace = routed();
   namespace.run(() => {

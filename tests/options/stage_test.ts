@@ -7,6 +7,7 @@ import {
   IP_FREEBIND,
   IP_LOCAL_PORT_RANGE,
   IP_TRANSPARENT,
+  IPV6_ADDR_PREFERENCES,
   IPV6_FREEBIND,
   IPV6_TRANSPARENT,
   SO_BINDTOIFINDEX,
@@ -141,6 +142,21 @@ function sendFrom(socket: RawSocket, source: Bytes, destination: Bytes): string 
   );
 }
 
+/** Gives the loopback interface 2001:db8:7::2/64, and with it a temporary address (RFC 8981), which is not preferred. */
+function temporaryAddress(): void {
+  const attribute = (type: number, data: Bytes) => Uint8Array.of(4 + data.length, 0, type, 0, ...data);
+  const address = raw.pton(raw.AF_INET6, "2001:db8:7::2")!;
+  const message = Uint8Array.of(
+    ...[0, 0, 0, 0, 20, 0, 1, 4, 0, 0, 0, 0, 0, 0, 0, 0], // struct nlmsghdr: RTM_NEWADDR, NLM_F_REQUEST | NLM_F_CREATE
+    ...[raw.AF_INET6, 64, 0, 0, 1, 0, 0, 0], // struct ifaddrmsg
+    ...attribute(2, address), // IFA_LOCAL
+    ...attribute(8, Uint8Array.of(2, 1, 0, 0)), // IFA_FLAGS: IFA_F_NODAD | IFA_F_MANAGETEMPADDR
+  );
+  message[0] = message.length;
+  using netlink = RawSocket.open(raw.AF_NETLINK, raw.SOCK_RAW);
+  netlink.send(message);
+}
+
 // ---- The experiments, one for each row with a stage ----
 
 const EXPERIMENTS: Readonly<Record<string, Experiment>> = {
@@ -211,6 +227,25 @@ const EXPERIMENTS: Readonly<Record<string, Experiment>> = {
       using socket = RawSocket.open(raw.AF_INET6, raw.SOCK_STREAM, TCP).bind(inet("::", 0));
       set(socket);
       return socket.getInt(IPV6, 26);
+    },
+  },
+  IPV6_ADDR_PREFERENCES: {
+    value: 1, // IPV6_PREFER_SRC_TMP
+    bytes: 1,
+    namespace: true,
+    early(set) {
+      temporaryAddress();
+      using socket = udp6();
+      set(socket);
+      return socket.connect(inet("2001:db8:7::9", 9)).localAddress.slice(8, 24);
+    },
+    late(set) {
+      temporaryAddress();
+      using socket = udp6().connect(inet("2001:db8:7::9", 9));
+      set(socket);
+      const addresses = [socket.localAddress.slice(8, 24)];
+      addresses.push(socket.connect(inet("2001:db8:7::8", 9)).localAddress.slice(8, 24));
+      return addresses;
     },
   },
   TCP_MAXSEG: {
@@ -394,6 +429,7 @@ for (const [name, experiment] of Object.entries(EXPERIMENTS)) {
     using namespace = new Namespace();
     namespace.sysctl("net.ipv4.tcp_fastopen", "3");
     namespace.sysctl("net.ipv4.tcp_syn_linear_timeouts", "0");
+    namespace.sysctl("net.ipv6.conf.lo.use_tempaddr", "1");
     let result: unknown;
     namespace.run(() => {
       result = experiment[which](set);
@@ -545,4 +581,23 @@ test("SO_CNX_ADVICE on a socket without a peer throws, as there is no path to do
   );
   using all = new Sockets();
   assertEquals(SO_CNX_ADVICE.set(all.connection()[0], 1), undefined);
+});
+
+test("a set that is too late names the calls that take the option in time", RAW, () => {
+  using all = new Sockets();
+  const [client] = all.connection();
+  using six = RawSocket.open(raw.AF_INET6, raw.SOCK_DGRAM, raw.IPPROTO_UDP).connect(inet("::1", 9));
+  const late = [
+    [() => IP_FREEBIND.set(all.listener(), true), "bind(): give it to listenTcp() or connectTcp()"],
+    [() => IP_FREEBIND.set(all.keep(udp()).bind(LOOPBACK), true), "bind(): give it to bindUdp()"],
+    [
+      () => TCP_MAXSEG.set(client, 1000),
+      "connect(): for accepted connections, on their listener; for others, give it to connectTcp()",
+    ],
+    [() => IPV6_ADDR_PREFERENCES.set(six, 1), "connect(): give it to connectUdp()"],
+  ] as const;
+  for (const [set, ending] of late) {
+    const { message } = assertThrows(set, TypeError);
+    assertEquals(message.slice(message.indexOf("it must be set before ") + 22), ending);
+  }
 });

@@ -12,8 +12,10 @@ import {
 } from "@std/assert";
 import {
   defineOption,
+  IP_PMTUDISC_DO,
   IP_TOS,
   IP_TTL,
+  IPV6_MTU_DISCOVER,
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
   type Linger,
@@ -213,12 +215,12 @@ test("connectTcp() closes the connection when an option fails, and names it", { 
   assertEquals(await served.read(new Uint8Array(1)), null);
 });
 
-test("connectTcp() refuses an option of the other family and closes", { ffi: true }, async () => {
+test("connectTcp() refuses an option of the other family and closes", { ffi: true, linux: true }, async () => {
   using listener = listen();
   await assertRejects(
-    () => connectTcp({ port: listener.addr.port, options: [IPV6_UNICAST_HOPS.to(3)] }),
+    () => connectTcp({ port: listener.addr.port, options: [IPV6_MTU_DISCOVER.to(IP_PMTUDISC_DO)] }),
     Deno.errors.NotSupported,
-    "IPV6_UNICAST_HOPS",
+    "IPV6_MTU_DISCOVER",
   );
   using served = await listener.accept();
   assertEquals(await served.read(new Uint8Array(1)), null);

@@ -37,7 +37,7 @@ import {
 } from "../../options/mod.ts";
 import { listenTcp, type ListenTcpOptions } from "../../tcp/mod.ts";
 import { test } from "../needs.ts";
-import { FFI } from "../socket/make.ts";
+import { FFI, PROGRAM, runProgram } from "../socket/make.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 import { OUTSIDE, seenFromOutside } from "./outside.ts";
 
@@ -225,6 +225,24 @@ test(
   },
 );
 
+test("listenTcp() on both families gives an option of one to its connections alone, and accepts all", {
+  ffi: true,
+  linux: true,
+}, async () => {
+  for (const early of [{}, { reuseAddress: false }]) {
+    using listener = listenTcp({
+      hostname: "::",
+      port: 0,
+      ...early,
+      options: [IP_TOS.to(40), IP_TTL.to(9), IPV6_TCLASS.to(80)],
+    });
+    using six = await pair(listener, "::1");
+    assertEquals(IPV6_TCLASS.get(six.conn), 80);
+    using four = await pair(listener, "127.0.0.1");
+    assertEquals([IP_TOS.get(four.conn), IP_TTL.get(four.conn)], [40, 9]);
+  }
+});
+
 test("listenTcp() gives each option to the sockets it means something on", { ffi: true, linux: true }, async () => {
   using listener = listenTcp({
     ...here,
@@ -314,6 +332,38 @@ test(
     }
   },
 );
+
+test("listenTcp() with options iterates on where no descriptor is left, and accept() rejects with EMFILE", {
+  ...PROGRAM,
+  linux: true,
+  run: ["prlimit"],
+}, async () => {
+  const { output, errors } = await runProgram(
+    `
+    import { listenTcp } from ${JSON.stringify(import.meta.resolve("../../tcp/mod.ts"))};
+    import { assertWithin } from ${JSON.stringify(import.meta.resolve("../time.ts"))};
+    for (const given of [{ noDelay: true }, { reuseAddress: false }, { limits: {} }]) {
+      const listener = listenTcp({ hostname: "127.0.0.1", port: 0, ...given });
+      using client = await Deno.connect({ port: listener.addr.port });
+      const held: Socket[] = [];
+      try {
+        for (;;) held.push(Socket.open("inet", "dgram"));
+      } catch {
+        // There is none left.
+      }
+      const refused = await listener.accept().then(() => "accepted", (error) => error.code);
+      const iterating = (async () => {
+        for await (const conn of listener) return conn.remoteAddr.port === client.localAddr.port;
+      })();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      for (const one of held.splice(0)) one.close();
+      console.log(refused, await assertWithin(5_000, iterating));
+    }
+  `,
+    { under: ["prlimit", "--nofile=128:128"] },
+  );
+  assertEquals(output, "EMFILE true\n".repeat(3).trim(), errors);
+});
 
 test("listenTcp() takes a filter and its lock, which connections inherit", { ffi: true, linux: true }, async () => {
   const everything = [{ code: 6, jt: 0, jf: 0, k: 0xffff }];
@@ -412,6 +462,30 @@ Deno.test("listenTcp() keeps Deno's class of a failure and tells code, errno, sy
     unknown.message,
     "Cannot listen on tcp no-such-host.invalid:0: the name cannot be looked up (",
   );
+});
+
+test("listenTcp() accepts on one interface without the privilege to change it", {
+  ...OTHER_PROGRAM,
+  root: true,
+  linux: true,
+  run: ["setpriv"],
+}, async () => {
+  const url = (room: string) => JSON.stringify(import.meta.resolve(`../../${room}/mod.ts`));
+  const code = `
+    import { listenTcp } from ${url("tcp")};
+    import { SO_BINDTODEVICE, SO_BINDTOIFINDEX } from ${url("options")};
+    for (const setting of [SO_BINDTODEVICE.to("lo"), SO_BINDTOIFINDEX.to(1)]) {
+      using listener = listenTcp({ hostname: "127.0.0.1", port: 0, noDelay: true, options: [setting] });
+      using client = await Deno.connect({ port: listener.addr.port });
+      using conn = await listener.accept();
+      console.log(SO_BINDTODEVICE.get(listener), SO_BINDTODEVICE.get(conn));
+    }`;
+  const { stdout, stderr } = await new Deno.Command("setpriv", {
+    args: ["--inh-caps=-all", "--bounding-set=-all", Deno.execPath(), "eval", "--no-config", "--no-lock", code],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals(decoder.decode(stdout) + decoder.decode(stderr), "lo lo\nlo lo\n");
 });
 
 test("listenTcp() says who may listen below port 1024", {

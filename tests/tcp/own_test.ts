@@ -13,11 +13,18 @@ import {
 } from "@std/assert";
 import tls from "node:tls";
 import {
+  defineOption,
   IP_BIND_ADDRESS_NO_PORT,
   IP_FREEBIND,
   IP_LOCAL_PORT_RANGE,
+  IP_MINTTL,
+  IP_MTU_DISCOVER,
   IP_TOS,
   IP_TRANSPARENT,
+  IP_TTL,
+  IPV6_MINHOPCOUNT,
+  IPV6_TCLASS,
+  IPV6_UNICAST_HOPS,
   IPV6_V6ONLY,
   type OptionSetting,
   SO_BINDTODEVICE,
@@ -26,6 +33,8 @@ import {
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_SNDBUF,
+  SO_TIMESTAMPING,
+  type SystemError,
   TCP_CONGESTION,
   TCP_DEFER_ACCEPT,
   TCP_FASTOPEN,
@@ -34,6 +43,7 @@ import {
   TCP_KEEPIDLE,
   TCP_MAXSEG,
   TCP_NODELAY,
+  TCP_QUICKACK,
   TCP_SYNCNT,
 } from "../../options/mod.ts";
 import { listSockets, resolveAddress, Socket } from "../../socket/mod.ts";
@@ -45,6 +55,8 @@ import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
 const ROOT: Needs = { ...FFI, root: true };
 const here = { hostname: "127.0.0.1", port: 0 } as const;
+/** SOF_TIMESTAMPING_OPT_ID and SOF_TIMESTAMPING_SOFTWARE. */
+const OPT_ID = 0x80, SOFTWARE = 0x10;
 
 /** Whether it is an object of Deno's, which Deno's own listener makes. */
 function isDenos(conn: Deno.Conn): boolean {
@@ -96,18 +108,57 @@ test("connectTcp() takes a socket of ours for what is early alone", FFI, async (
   const own: object[] = [
     { localAddr: {} },
     { dscp: 46 },
+    { hopLimit: 3 },
+    { options: [IP_TTL.to(3)] },
     { receiveBufferSize: 65_536 },
     { multipath: true },
     { options: [TCP_MAXSEG.to(1000)] },
   ];
   const denos: object[] = [
     {},
-    { noDelay: true, keepAlive: { idle: 5_000 }, linger: 0, userTimeout: 1, hopLimit: 3, sendBufferSize: 65_536 },
+    { noDelay: true, keepAlive: { idle: 5_000 }, linger: 0, userTimeout: 1, sendBufferSize: 65_536 },
     { options: [TCP_CONGESTION.to("cubic")] },
   ];
   for (const [given, expected] of [...own.map((one) => [one, false]), ...denos.map((one) => [one, true])] as const) {
     using conn = await connectTcp({ port, ...given as object });
     assertStrictEquals(isDenos(conn), expected, JSON.stringify(given));
+    (await listener.accept()).close();
+  }
+});
+
+test("connectTcp() has its hop limit in the first packet, as a peer wants that checks it (RFC 5082)", FFI, async () => {
+  const places = [
+    { hostname: "127.0.0.1", checks: IP_MINTTL.to(255), sends: IP_TTL.to(255) },
+    { hostname: "::1", checks: IPV6_MINHOPCOUNT.to(255), sends: IPV6_UNICAST_HOPS.to(255) },
+  ];
+  for (const { hostname, checks, sends } of places) {
+    using listener = listenTcp({ hostname, port: 0, options: [checks] });
+    const to = { hostname, port: listener.addr.port };
+    for (const given of [{ hopLimit: 255 }, { options: [sends] }]) {
+      using conn = await connectTcp({ ...to, timeout: 5_000, ...given });
+      assertEquals(tuneTcp(conn, {}).hopLimit, 255);
+      (await listener.accept()).close();
+    }
+    await assertRejects(() => connectTcp({ ...to, timeout: 100 }), Deno.errors.TimedOut);
+  }
+});
+
+test("connectTcp() refuses an option of one IP version for a peer of the other, before it connects", FFI, async () => {
+  using listener = listenTcp({ hostname: "::", port: 0 });
+  const { port } = listener.addr;
+  const [four, six] = [[IP_TOS.to(4), IP_TTL.to(4), IP_MTU_DISCOVER.to(2)], [IPV6_TCLASS.to(4)]];
+  for (const [hostname, wrong, carries] of [["::1", four, "IPv6"], ["::ffff:127.0.0.1", six, "IPv4"]] as const) {
+    for (const setting of wrong) {
+      const { message } = await assertRejects(
+        () => connectTcp({ hostname, port, localAddr: {}, options: [setting] }),
+        Deno.errors.NotSupported,
+        `: ${setting.name} works on `,
+      );
+      assertMatch(message, new RegExp(`^Cannot connect to tcp .*; this connection carries ${carries} traffic alone$`));
+    }
+  }
+  for (const [hostname, right] of [["::ffff:127.0.0.1", four], ["127.0.0.1", four], ["::1", six]] as const) {
+    using _conn = await connectTcp({ hostname, port, localAddr: {}, options: right });
     (await listener.accept()).close();
   }
 });
@@ -137,6 +188,44 @@ test("connectTcp() sets early options, as the kernel then has them", ROOT, async
   assertEquals(TCP_KEEPIDLE.get(conn), 9);
   assert(TCP_MAXSEG.get(conn) <= 800);
   assert(conn.localAddr.port >= 40_100 && conn.localAddr.port <= 40_199, `port ${conn.localAddr.port}`);
+});
+
+test(
+  "connectTcp() on a socket of ours sets what connecting would undo, or refuses without a peer, when it has one",
+  FFI,
+  async () => {
+    using listener = listenTcp({ ...here, options: [TCP_QUICKACK.to(false), SO_TIMESTAMPING.to(OPT_ID | SOFTWARE)] });
+    for (const own of [{}, { localAddr: {} }]) {
+      using conn = await connectTcp({
+        port: listener.addr.port,
+        ...own,
+        options: [TCP_QUICKACK.to(false), SO_TIMESTAMPING.to(OPT_ID | SOFTWARE)],
+      });
+      using served = await listener.accept();
+      for (const end of [conn, served]) {
+        assertEquals([TCP_QUICKACK.get(end), SO_TIMESTAMPING.get(end)], [false, OPT_ID | SOFTWARE]);
+      }
+    }
+  },
+);
+
+test("an option of one's own is set when its definition says, connecting and listening", FFI, async () => {
+  const define = <W extends "bind" | "listen" | "connect">(when: W, level: number, name: number) =>
+    defineOption({ name: `OWN_${when}`, codes: { linux: { level, name } }, codec: "int", access: "both", when });
+  const synCount = define("connect", 6, 7).to(3);
+  const freeBind = define("bind", 0, 15).to(1);
+  const deferAccept = define("listen", 6, 9).to(0);
+
+  using plain = Deno.listen(here);
+  using conn = await connectTcp({ port: plain.addr.port, options: [synCount, freeBind] });
+  assertEquals([TCP_SYNCNT.get(conn), IP_FREEBIND.get(conn)], [3, true]);
+
+  // Nobody's address: TEST-NET-1.
+  listenTcp({ hostname: "192.0.2.1", port: 0, options: [freeBind] }).close();
+  using listener = listenTcp({ ...here, options: [synCount, freeBind, deferAccept] });
+  assertEquals([TCP_SYNCNT.get(listener), IP_FREEBIND.get(listener)], [3, true]);
+  using _client = await Deno.connect({ port: listener.addr.port });
+  (await listener.accept()).close();
 });
 
 test(
@@ -236,7 +325,11 @@ test("connectTcp() on a socket of ours fails in the words of Deno's way", FFI, a
   taken.close();
   assertStringIncludes(used.message, "another socket has this port");
   const unknown = await assertRejects(() => connectTcp({ hostname: "no-such-host.invalid", port, localAddr: {} }));
-  assertStringIncludes((unknown as Error).message, "no-such-host.invalid");
+  assertMatch(
+    (unknown as Error).message,
+    /^Cannot connect to tcp no-such-host\.invalid:\d+: Cannot resolve "no-such-host\.invalid": EAI_/,
+  );
+  assertEquals((unknown as { syscall?: string }).syscall, "getaddrinfo");
   assertEquals(sockets(), before);
 });
 
@@ -294,6 +387,7 @@ test("connectTcp() tries every address of a name, and tells of all that failed",
       `Cannot connect to tcp localhost:${port}: none of its ${found.length} addresses`,
     );
   }
+  assertEquals([(error as SystemError).code, (error as SystemError).syscall], ["ECONNREFUSED", "connect"]);
   assertEquals(all.length, found.length);
   for (const each of all) {
     assertEquals([each.code, each.syscall], ["ECONNREFUSED", "connect"]);
@@ -430,8 +524,29 @@ test("permissions of a socket of ours are those of Deno's", { ...OTHER_PROGRAM, 
   assertEquals(name, "name");
   assertMatch(address!, /^NotCapable: .*Requires net access to "127\.0\.0\.1:\d+"/);
   assertMatch(listening!, /^NotCapable: .*Requires net access to "127\.0\.0\.1:0"/);
+  const free = (() => {
+    using listener = Deno.listen(here);
+    return listener.addr.port;
+  })();
+  const byName = `
+    for (const own of [{}, { reuseAddress: false }]) {
+      try { tcp.listenTcp({ hostname: "localhost", port: ${free}, ...own }).close(); console.log("listened"); } catch (error) { say(error); }
+    }`;
+  const granted = await runWith([`--allow-net=localhost:${free}`, "--allow-ffi"], byName);
+  assertEquals(granted.output, "listened\nlistened");
+  const resolved = await runWith(["--allow-net", `--deny-net=127.0.0.1:${free},[::1]:${free}`, "--allow-ffi"], byName);
+  for (const line of resolved.output.split("\n")) assertMatch(line, /^NotCapable: .*Requires net access to ".*:\d+"/);
   const denied = await runWith(["--allow-net", "--deny-net=127.0.0.1", "--allow-ffi"], code);
   assertMatch(denied.output.split("\n")[0]!, /^NotCapable|ConnectionRefused/);
+});
+
+test("listenTcp() on a socket of ours does not take a name with NUL for what comes before that", FFI, () => {
+  const { message } = assertThrows(
+    () => listenTcp({ hostname: "localhost\0.example", port: 0, reuseAddress: false }),
+    SyntaxError,
+    'the host is "localhost\\u0000.example", it must not contain NUL',
+  );
+  assertMatch(message, /^Cannot listen on tcp /);
 });
 
 test("Deno.startTls() of a socket of ours says what to use", FFI, async () => {

@@ -1,6 +1,7 @@
 // Ends and edges of a TCP stream: reset, half-close both ways, urgent data, queue sizes, as peers of other kinds see them.
 // Options of a connection: tune_test.ts. The same calls on a Socket by themselves: ../socket/.
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import net from "node:net";
 import { SO_OOBINLINE, TCP_INFO } from "../../options/mod.ts";
 import { findSocket, Socket } from "../../socket/mod.ts";
 import { connectTcp, listenTcp, resetTcp, withTimeouts } from "../../tcp/mod.ts";
@@ -97,6 +98,21 @@ test("resetTcp() refuses what is no TCP connection", FFI, () => {
   assertThrows(() => resetTcp(listener as never), TypeError, "is a listener, it must be a connection");
   using udp = Socket.open("inet", "dgram");
   assertThrows(() => resetTcp(udp as never), TypeError, "it must be a TCP connection");
+});
+
+test("resetTcp() leaves alone what it cannot close, as a socket of node:net", FFI, async () => {
+  using listener = Deno.listen(here);
+  const socket = net.connect(listener.addr.port, "127.0.0.1");
+  using served = await listener.accept();
+  await new Promise((resolve) => socket.once("connect", resolve));
+  assertThrows(
+    () => resetTcp(socket as never),
+    TypeError,
+    "Cannot reset a TCP connection: the connection is an object",
+  );
+  await new Promise((resolve) => socket.end("unharmed", resolve as () => void));
+  assertEquals(await served.read(new Uint8Array(16)), 8);
+  await new Promise((resolve) => socket.once("close", resolve).destroy());
 });
 
 test("either end may close its half first, and the other goes on", FFI, async () => {

@@ -422,6 +422,10 @@ Deno.test("withTimeouts() checks its arguments", async () => {
   await assertRejects(() => conn.read("x" as unknown as Uint8Array), TypeError, 'the buffer is "x"');
   assertEquals(await conn.read(new Uint8Array(0)), 0);
   assertStrictEquals(conn.timeouts.read, undefined);
+  conn.timeouts.read = 5_000;
+  // As TypeScript lets a program do that does not tell absent from undefined.
+  Object.assign(conn.timeouts, { read: undefined });
+  assertEquals({ ...conn.timeouts }, {});
 });
 
 test("a read that was too late keeps no program alive", OTHER_PROGRAM, async () => {

@@ -12,6 +12,8 @@ import {
 import {
   DESCRIPTOR,
   IP_TOS,
+  IP_TTL,
+  IPV6_UNICAST_HOPS,
   SO_KEEPALIVE,
   SO_RCVBUF,
   TCP_CONGESTION,
@@ -20,6 +22,7 @@ import {
   TCP_NODELAY,
   TCP_QUICKACK,
 } from "../../options/mod.ts";
+import { findSocket } from "../../socket/mod.ts";
 import { connectTcp, listenTcp, type TcpOptions, tuneTcp } from "../../tcp/mod.ts";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -177,6 +180,27 @@ test(
     // TCP_FASTOPEN is refused by every connected socket.
     tuneTcp(server, { options: [TCP_FASTOPEN.to(3), TCP_QUICKACK.to(true)] });
     assertEquals(TCP_FASTOPEN.get(server), 3);
+  },
+);
+
+test(
+  "tuneTcp() of a Deno.serve on both families gives an option of one to its connections alone",
+  { ffi: true, linux: true },
+  async () => {
+    await using server = Deno.serve({ hostname: "::", port: 0, onListen() {} }, () => new Response("hello"));
+    const { port } = server.addr;
+    using four = await Deno.connect({ hostname: "127.0.0.1", port });
+    using six = await Deno.connect({ hostname: "::1", port });
+    for (const client of [four, six]) {
+      await client.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: here\r\n\r\n"));
+      assert(await client.read(new Uint8Array(1024)));
+    }
+    tuneTcp(server, { options: [IP_TTL.to(9), IPV6_UNICAST_HOPS.to(11)] });
+    assertEquals([IP_TTL.get(server), IPV6_UNICAST_HOPS.get(server)], [9, 11]);
+    const hopLimits = [four, six].map(({ localAddr: { port } }) =>
+      tuneTcp(findSocket({ remoteAddr: { port } }), {}).hopLimit
+    );
+    assertEquals(hopLimits, [9, 11]);
   },
 );
 
