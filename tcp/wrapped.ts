@@ -81,7 +81,8 @@ refuseResource(
 
 /** An address as messages show it. */
 export function shownAddress(address: Deno.Addr): string {
-  if ("hostname" in address) return showPlace(address.transport, address.hostname, address.port);
+  // Those of TLS connections have no transport.
+  if ("hostname" in address) return showPlace(address.transport ?? "tcp", address.hostname, address.port);
   return "path" in address ? `${address.transport} ${address.path}` : address.transport;
 }
 
