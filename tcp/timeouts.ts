@@ -9,7 +9,10 @@ import { WrappedConn } from "./wrapped.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Limits of a connection of {@linkcode withTimeouts}, in milliseconds from 1 to 2,147,483,647; absent for ever. */
+/**
+ * Limits of a connection of {@linkcode withTimeouts}, in milliseconds from 1 to 2,147,483,647; absent (`delete`, or set to
+ * undefined) for ever.
+ */
 export interface ConnTimeouts {
   /** Each read, from its call on. */
   read?: number;

@@ -78,16 +78,20 @@ test("a timeout that is set while a call waits counts from its start", FFI, asyn
   }
 });
 
-test("a timeout that is deleted or raised while a call waits does not end it", FFI, async () => {
+test("a timeout that is deleted, set to undefined or raised while a call waits does not end it", FFI, async () => {
   using pair = await udpPair();
-  pair[1].timeouts.receive = 20;
-  // This timer is over before the timeout, however late both are.
-  const soon = sleep(2).then(() => delete pair[1].timeouts.receive);
-  const waiting = pair[1].receive();
-  await soon;
-  await sleep(40);
-  await pair[0].send(bytes("in time"));
-  assertEquals(text(await waiting), "in time");
+  const timeouts: { receive?: number | undefined } = pair[1].timeouts;
+  for (const lift of [() => void delete timeouts.receive, () => void (timeouts.receive = undefined)]) {
+    timeouts.receive = 20;
+    // This timer is over before the timeout, however late both are.
+    const soon = sleep(2).then(lift);
+    const waiting = pair[1].receive();
+    await soon;
+    await sleep(40);
+    await pair[0].send(bytes("in time"));
+    assertEquals(text(await waiting), "in time");
+    assertEquals({ ...timeouts }, {});
+  }
   pair[1].timeouts.receive = 20;
   const raised = pair[1].receive();
   pair[1].timeouts.receive = 5000;
