@@ -17,7 +17,7 @@ export const SO_ACCEPTCONN: ReadableOption<boolean> = option("SO_ACCEPTCONN");
  * what tcpdump -dd prints will do, too. It answers how many bytes of the packet to keep, 0 drops it. One that the kernel
  * would refuse is a `RangeError` that says which instruction and why. What was queued before is not filtered: attach it
  * before bind() where that matters; a packet socket is opened without a protocol, and gets one at bind(). Another program
- * replaces it.
+ * replaces it. On TCP recent kernels want CAP_NET_ADMIN (seen on 6.18), on UDP nothing is wanted.
  *
  * Linux. socket(7), Linux Documentation/networking/filter.rst.
  */
@@ -571,20 +571,20 @@ export const SO_RCVLOWAT: SocketOption<number> = option("SO_RCVLOWAT");
 export const SO_SNDLOWAT: SocketOption<number> = option("SO_SNDLOWAT");
 
 /**
- * Limits how long a blocking receive waits.
+ * Limits how long a receive waits; zero, the default, is for ever.
  *
- * Throws on sockets that never block, as it would do nothing there; all sockets of Deno are such. Use an
- * `AbortSignal`, or the `timeout` of the call that waits.
+ * Of a `Socket` of this library it is `timeouts.receive`, read and set in seconds and microseconds, rounded up to
+ * milliseconds. All other sockets here, those of Deno, of node and `UdpSocket`, never block: it would do nothing there,
+ * and reading and setting it throw `NotSupported`. Use an `AbortSignal`, `withTimeouts`, or the `socket` of a `UdpSocket`.
  *
  * Linux, macOS, Windows. socket(7).
  */
 export const SO_RCVTIMEO: SocketOption<Timeval> = option("SO_RCVTIMEO");
 
 /**
- * Limits how long a blocking send waits.
+ * Limits how long a send waits; zero, the default, is for ever.
  *
- * Throws on sockets that never block, as it would do nothing there; all sockets of Deno are such. Use an
- * `AbortSignal`, or the `timeout` of the call that waits.
+ * Of a `Socket` of this library it is `timeouts.send`, with the same rules as `SO_RCVTIMEO`.
  *
  * Linux, macOS, Windows. socket(7).
  */

@@ -216,8 +216,8 @@ export const TCP_THIN_LINEAR_TIMEOUTS: SocketOption<boolean> = option("TCP_THIN_
  * Takes data in the SYN of clients that hold a cookie; the value is how many such connections may wait.
  *
  * For listeners; 0 is off, and net.core.somaxconn the most. The server's bit (2) of net.ipv4.tcp_fastopen must be on:
- * without it, as by default, the kernel takes the number and does nothing, which this library cannot see. On macOS and Windows it is 0 or 1. Such data may arrive twice. Must be set before connect(): on a connection it
- * throws.
+ * without it, as by default, the kernel takes the number and does nothing, which this library cannot see. On macOS and
+ * Windows it is 0 or 1. Such data may arrive twice. Must be set before connect(): on a connection it throws.
  *
  * Linux, macOS, Windows. tcp(7), RFC 7413.
  */

@@ -64,7 +64,8 @@ export interface TcpListener extends Deno.Listener<Deno.TcpConn, Deno.NetAddr> {
   readonly refused: Readonly<Record<RefusalReason, number>>;
   /**
    * Open now. With `limits` those that were let in; without, as nothing stands in the way of the connections then, those
-   * that the kernel has at this address, which needs `--allow-ffi` and the listener to be open.
+   * of this process at the listener's address, however they were accepted, which needs `--allow-ffi` and the listener to be
+   * open. Those that still wait for `accept()` do not count.
    */
   readonly connections: number;
 }
@@ -79,10 +80,11 @@ interface Place extends OwnPlace {
 /**
  * Listens for TCP connections, as `Deno.listen` does, with options set.
  *
- * What comes back is Deno's own listener, and what it accepts are Deno's own connections. The options are set on it as far as they mean something there, so that they
- * hold from the first packet of a handshake, and again on every connection that `accept()` or iteration gives, as only
- * Linux hands them on. A connection that its peer has reset by then is passed over. Without options nothing about the
- * listener is changed; Deno's `accept()` then rejects with `NotConnected` for such a connection.
+ * What comes back is Deno's own listener, and what it accepts are Deno's own connections. The options are set on it as
+ * far as they mean something there, so that they hold from the first packet of a handshake, and again on every connection
+ * that `accept()` or iteration gives, as only Linux hands them on. A connection that its peer has reset by then is passed
+ * over. Without options nothing about the listener is changed; Deno's `accept()` then rejects with `NotConnected` for such
+ * a connection.
  *
  * What must come before bind() Deno cannot do: `ipv6Only`, `multipath`, `reuseAddress: false`, `reusePort` without
  * `--unstable-net`, `IP_FREEBIND`, `IP_TRANSPARENT`, `SO_BINDTODEVICE` and the like in `options`. The listener is then a
