@@ -488,12 +488,14 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** What a call does, in the message of a timeout. */
   [DOING](verb: string): string {
+    // Who is not reached matters, not the port at this end.
+    if (verb === "connect" && this.#connecting !== null) return this.#connectDoing(this.#connecting);
     return `Cannot ${verb} ${this.#shown()}`;
   }
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
   #shown(): string {
-    return this.#fd < 0 ? `a ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
+    return this.#fd < 0 ? `the ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
   }
 
   #error(syscall: string, verb: string, remedies?: Remedies, errno = lastErrno()): Error {
@@ -778,10 +780,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     }
   }
 
+  #connectDoing(bytes: Bytes): string {
+    return `Cannot connect ${this.family} ${this.type} to ${showAddress(readSockaddr(bytes, "linux"))}`;
+  }
+
   #connectError(bytes: Bytes, errno: number): Error {
-    const to = showAddress(readSockaddr(bytes, "linux"));
-    const doing = `Cannot connect ${this.family} ${this.type} to ${to}`;
-    return systemErrorOf(errno, "connect", doing, connectRemedies(this.family));
+    return systemErrorOf(errno, "connect", this.#connectDoing(bytes), connectRemedies(this.family));
   }
 
   /** Undoes connect on a datagram socket, by a connect(2) to AF_UNSPEC. One that was bound to port 0 loses its port on Linux. */

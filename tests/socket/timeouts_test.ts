@@ -52,6 +52,23 @@ test("receive, send, accept and connect time out each by its own", FFI, async ()
   assertEquals({ ...accepted.timeouts }, {});
 });
 
+test("a connect that was too late names the address that did not answer", FFI, async () => {
+  using listener = Socket.open("inet", "stream");
+  listener.bind({ hostname: "127.0.0.1", port: 0 });
+  listener.listen(0);
+  using clients = new DisposableStack();
+  let error: unknown;
+  // Those for whom the queue of the listener has no room wait, as the kernel throws their segments away.
+  for (let i = 0; error === undefined && i < 10; i++) {
+    const client = clients.use(Socket.open("inet", "stream"));
+    client.timeouts.connect = 50;
+    error = await client.connect(listener.localAddr!).then(() => undefined, (error) => error);
+  }
+  assertInstanceOf(error, Deno.errors.TimedOut);
+  const { port } = listener.localAddr!;
+  assertEquals(error.message, `Cannot connect inet stream to 127.0.0.1:${port}: nothing within 50 ms`);
+});
+
 test("what comes after the timeout is not lost", FFI, async () => {
   using pair = await udpPair();
   pair[1].timeouts.receive = 10;
