@@ -359,7 +359,7 @@ export const IP_MULTICAST_TTL: SocketOption<number> = option("IP_MULTICAST_TTL")
  * Says whether IPv4 multicast also goes to members on this machine.
  *
  * On Unix the sender decides, on Windows the receiver: set it on both. Linux turns it on by default, Deno off on the
- * sockets of `Deno.listenDatagram`.
+ * sockets of `Deno.listenDatagram`. What goes out by the loopback interface is heard on this machine all the same.
  *
  * Linux, macOS, Windows. ip(7).
  *

@@ -89,8 +89,9 @@ export interface MulticastSendOptions {
    */
   hopLimit?: number;
   /**
-   * Whether members on this machine get it too. Default true, as on every system, though Deno itself turns it off. To
-   * turn it off on "::" needs `--allow-ffi`. `IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`.
+   * Whether members on this machine get it too. Default true, as on every system, though Deno itself turns it off. What
+   * goes out by the loopback interface they get all the same. To turn it off on "::" needs `--allow-ffi`.
+   * `IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`.
    */
   loopback?: boolean;
 }
