@@ -84,7 +84,8 @@ export const SO_DETACH_REUSEPORT_BPF: WritableOption<void> = option("SO_DETACH_R
  * Restricts the socket to one interface, by name, for receiving and sending; "" for any.
  *
  * It acts from when it is set. Set before bind() it also lets sockets on different interfaces have one port, set
- * before connect() it governs the route. The first time needs no privilege, to change it needs CAP_NET_RAW.
+ * before connect() it governs the route. Accepted connections inherit it. The first time needs no privilege, to change it
+ * needs CAP_NET_RAW.
  * `IP_UNICAST_IF` chooses the interface for sending alone.
  *
  * Linux. socket(7).
@@ -320,7 +321,7 @@ export const SO_RCVMARK: SocketOption<boolean> = option("SO_RCVMARK");
  * Limits how fast the kernel sends for this socket, in bytes a second.
  *
  * All ones (`2n ** 64n - 1n`), the default, is no limit. TCP paces by itself; other protocols are limited only where
- * the interface has the fq queue discipline.
+ * the interface has the fq queue discipline. Inherited by accepted connections.
  *
  * Linux. tc-fq(8).
  */

@@ -135,7 +135,8 @@ export const TCP_SYNCNT: SocketOption<number> = option("TCP_SYNCNT");
 /**
  * Sets how many seconds a closed connection waits in FIN-WAIT-2 for the end of its peer.
  *
- * 1 to 120, or -1 for not at all; default net.ipv4.tcp_fin_timeout. `SO_LINGER` is about unsent data, this is not.
+ * 1 to 120, more reads back as 120, or -1 for not at all; default net.ipv4.tcp_fin_timeout. Inherited by accepted
+ * connections. `SO_LINGER` is about unsent data, this is not.
  *
  * Linux. tcp(7).
  */
