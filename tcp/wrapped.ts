@@ -76,7 +76,7 @@ export abstract class WrappedConn<A extends Deno.Addr> extends ByteConn<A> imple
 refuseResource(
   WrappedConn.prototype,
   "Cannot start TLS on a connection with limits, it would lose them: call Deno.startTls first and withTimeouts() on " +
-    "what it gives; for a server use node:tls over a Socket and its toNodeSocket()",
+    "what it gives, or use node:tls over Duplex.fromWeb() of the connection",
 );
 
 /** An address as messages show it. */

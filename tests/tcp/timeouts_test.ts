@@ -12,6 +12,7 @@ import {
 import { SO_KEEPALIVE, TCP_NODELAY } from "../../options/mod.ts";
 import { poll } from "../../socket/mod.ts";
 import { type TimedConn, withTimeouts } from "../../tcp/mod.ts";
+import { certificate } from "../certificate.ts";
 import { type Needs, test } from "../needs.ts";
 import { bytes, outcome, sleep, tcpPair, text } from "../socket/make.ts";
 import { assertWithin } from "../time.ts";
@@ -31,11 +32,6 @@ async function plainEnds(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [near, far] = await Promise.all([Deno.connect({ port: listener.addr.port }), listener.accept()]);
   return [near, far];
-}
-
-async function certificate(): Promise<{ cert: string; key: string }> {
-  const pem = (end: string) => Deno.readTextFile(new URL(`../testdata/localhost.${end}`, import.meta.url));
-  return { cert: await pem("crt"), key: await pem("key") };
 }
 
 async function tlsEnds(): Promise<[Deno.TlsConn, Deno.TlsConn]> {
