@@ -296,7 +296,7 @@ export const IP_BIND_ADDRESS_NO_PORT: SocketOption<boolean> = option("IP_BIND_AD
  * Sets the ports that bind() and connect() choose from, within net.ipv4.ip_local_port_range.
  *
  * `{ low: 0, high: 0 }` is the system's range; one of them 0 leaves that end to the system. Since Linux 6.3. Must be
- * set before bind(): later it throws. A socket that was never bound is by connect().
+ * set before bind(): later it throws. connect() chooses from them for a socket that was not bound.
  *
  * Linux. ip(7).
  */

@@ -757,9 +757,9 @@ export const SO_TIMESTAMPNS: SocketOption<boolean> = option("SO_TIMESTAMPNS");
 /**
  * Asks for timestamps of received and sent packets, by software or by the network card.
  *
- * The value is made of flags SOF_TIMESTAMPING_*. Those of sent packets come on the error queue; the card itself must
- * be told apart from this. A socket of Deno receives no control messages: this is for sockets whose messages are read
- * with them.
+ * The value is made of flags SOF_TIMESTAMPING_*. Those of sent packets come on the error queue. A card stamps only once
+ * it was switched to it by other means (SIOCSHWTSTAMP, as hwstamp_ctl does). A socket of Deno receives no control messages:
+ * this is for sockets whose messages are read with them.
  *
  * Linux. Linux Documentation/networking/timestamping.rst.
  */
