@@ -10,7 +10,7 @@
 // Without --allow-ffi it runs too.
 import { bindUdp, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `Sends and receives broadcasts. Without flags: two receivers and a sender over loopback.
 
@@ -24,7 +24,7 @@ const HELP = `Sends and receives broadcasts. Without flags: two receivers and a 
 const flags = parseArgs(Deno.args, {
   boolean: ["help", "listen"],
   string: ["send", "address", "port", "count"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.listen && flags.send !== undefined) quit("Give --listen or --send, not both; see --help");
 if (flags.send === "") quit("Give --send a text; see --help");

@@ -9,7 +9,7 @@
 // Multicast promises nothing: what was lost is told when the next message of the same member shows that it is missing.
 import { isMulticast, listenMulticast, type MulticastSocket } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `A chat in a multicast group. Without flags: two members of its own, over loopback.
 
@@ -28,7 +28,7 @@ const MEMBERS = 1000;
 const flags = parseArgs(Deno.args, {
   boolean: ["help"],
   string: ["name", "group", "port", "interface", "hops"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.name !== undefined && plain(flags.name) === "") quit("Give --name a name; see --help");
 const group = flags.group ?? "239.0.0.2";

@@ -15,6 +15,11 @@ export function number(flag: string, text: string | undefined, low: number, high
   quit(`Wrong value "${text}" for ${flag}: it must be a number from ${low} to ${high}`);
 }
 
+/** What parseArgs is to do with what it does not know; empty text, as of a variable that is not set, it takes for no value. */
+export function unknownFlag(flag: string): never {
+  quit(flag === "" ? "Give each flag a value that is not empty; see --help" : `Unknown flag ${flag}; see --help`);
+}
+
 /** Ends the program with a word. */
 export function quit(message: string, code = 2): never {
   console.error(message);

@@ -10,7 +10,7 @@
 // a message came is not told without.
 import { networkInterfaces } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 import { Link } from "./mdns_link.ts";
 import { Announcer, Browser, type Found } from "./mdns_peers.ts";
 
@@ -30,7 +30,7 @@ const flags = parseArgs(Deno.args, {
   boolean: ["help"],
   string: ["browse", "announce", "type", "port", "txt", "interface", "count", "timeout"],
   collect: ["txt"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.browse !== undefined && flags.announce !== undefined) {
   quit("Give --browse or --announce, not both; see --help");

@@ -204,7 +204,7 @@ interface Flags {
 
 /** The flags; a TypeError says what is wrong with them. */
 function flagsOf(args: string[]): Flags {
-  const { interval, count, json, help, ...others } = parseArgs({
+  const { values: { interval, count, json, help, ...others }, positionals } = parseArgs({
     args,
     options: {
       interval: { type: "string" },
@@ -213,8 +213,9 @@ function flagsOf(args: string[]): Flags {
       help: { type: "boolean" },
     },
     strict: false,
-  }).values;
-  for (const name of Object.keys(others)) throw new TypeError(`Unknown flag --${name}; see --help`);
+  });
+  const unknown = Object.keys(others).map((name) => name.length === 1 ? `-${name}` : `--${name}`).concat(positionals);
+  if (unknown.length > 0) throw new TypeError(`Unknown flag ${unknown[0]}; see --help`);
   return {
     interval: wholeNumber("--interval", interval ?? "1000", 10),
     count: wholeNumber("--count", count ?? "0", 0),
@@ -297,7 +298,12 @@ function main(): void {
 function preloaded(): void {
   const allowed = Deno.permissions.querySync({ name: "env", variable: "SOCKETS_MONITOR" }).state === "granted";
   const args = allowed ? Deno.env.get("SOCKETS_MONITOR")?.split(" ").filter(Boolean) : undefined;
-  monitor(flagsOf(args ?? []), Deno.stderr, () => {});
+  try {
+    monitor(flagsOf(args ?? []), Deno.stderr, () => {});
+  } catch (error) {
+    // The program that is watched goes on without.
+    console.error(`No sockets are shown: SOCKETS_MONITOR: ${(error as Error).message}`);
+  }
 }
 
 if (import.meta.main) main();

@@ -18,7 +18,7 @@ import {
 } from "@berkeley/sockets/multicast";
 import { bindUdp, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `Sends and receives multicast. Without flags: a receiver and a sender over loopback.
 
@@ -37,7 +37,7 @@ const flags = parseArgs(Deno.args, {
   boolean: ["help", "listen", "explain"],
   string: ["send", "group", "port", "source", "interface", "hops", "count"],
   collect: ["source"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.listen && flags.send !== undefined) quit("Give --listen or --send, not both; see --help");
 if (flags.send === "") quit("Give --send a text; see --help");

@@ -28,7 +28,7 @@ import {
 import { isMulticast } from "@berkeley/sockets/multicast";
 import { parseArgs } from "@std/cli/parse-args";
 import { errorOf, hopLimitOf, next } from "./error_queue.ts";
-import { number, quit, wholeNumber } from "./flags.ts";
+import { number, quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `Usage: ping [flags] HOST
 Sends echo requests to HOST, a name or an address, and prints the answers; Ctrl-C ends it and prints the summary.
@@ -60,7 +60,7 @@ const flags = parseArgs(Deno.args, {
   },
   boolean: ["4", "6", "quiet", "help"],
   string: ["_", "count", "interval", "timeout", "deadline", "size", "ttl", "interface"],
-  unknown: (flag, key) => key === undefined || quit(`Unknown flag ${flag}; see --help`),
+  unknown: (flag, key) => key === undefined || unknownFlag(flag),
 });
 const count = wholeNumber("--count", flags.count, 1, 1e9) ?? Infinity;
 const interval = (number("--interval", flags.interval, 0.002, 3600) ?? 1) * 1000;

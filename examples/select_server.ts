@@ -8,7 +8,7 @@
 import { SO_RCVBUF, SO_SNDBUF } from "@berkeley/sockets/options";
 import { poll, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP =
   `A server over poll(): it sends back what it gets, in capitals. Without flags: with ten clients of its own, over loopback.
@@ -20,7 +20,7 @@ const HELP =
 const flags = parseArgs(Deno.args, {
   boolean: ["help", "listen"],
   string: ["port"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 const port = wholeNumber("--port", flags.port, 0, 65535);
 

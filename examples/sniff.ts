@@ -7,7 +7,7 @@ import { networkInterfaces } from "@berkeley/sockets/multicast";
 import { PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, SO_ATTACH_FILTER, SO_TIMESTAMPNS } from "@berkeley/sockets/options";
 import { assembleFilter, type IncomingMessage, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 import { frameText } from "./packets.ts";
 
 const HELP =
@@ -23,16 +23,13 @@ const HELP =
 const flags = parseArgs(Deno.args, {
   boolean: ["help", "promiscuous"],
   string: ["interface", "filter", "count", "write"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 for (const flag of ["interface", "filter", "write"] as const) {
   if (flags[flag] === "") quit(`Give --${flag} a value; see --help`);
 }
 if (flags.promiscuous && flags.interface === undefined) quit("Give --interface with --promiscuous; see --help");
-if (flags.count !== undefined && !/^[1-9]\d{0,8}$/.test(flags.count)) {
-  quit(`Wrong value "${flags.count}" for --count: it must be a whole number from 1 to 999999999`);
-}
-const count = Number(flags.count ?? Infinity);
+const count = wholeNumber("--count", flags.count, 1, 999_999_999) ?? Infinity;
 
 /** Of an Ethernet frame the protocol of IPv4 or IPv6 behind it. */
 function protocols(v4: number, v6: number): string {

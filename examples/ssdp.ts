@@ -10,7 +10,7 @@
 import { listenMulticast, type MulticastSocket, networkInterfaces } from "@berkeley/sockets/multicast";
 import { bindUdp, type Datagram } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 import { type SendingInterface, sendingInterfaces } from "./sending_interfaces.ts";
 
 const HELP = `Finds devices by SSDP, and lets one be found. Without flags: both, over loopback.
@@ -38,7 +38,7 @@ const MAX_AGE = 1_800;
 const flags = parseArgs(Deno.args, {
   boolean: ["help"],
   string: ["search", "serve", "location", "uuid", "interface", "count", "timeout"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.search !== undefined && flags.serve !== undefined) quit("Give --search or --serve, not both; see --help");
 if (flags.interface === "") quit("Give --interface a name; see --help");

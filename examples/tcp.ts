@@ -9,7 +9,7 @@
 import { TCP_INFO } from "@berkeley/sockets/options";
 import { connectTcp, listenTcp, type TcpListener, type TcpOptions, tuneTcp } from "@berkeley/sockets/tcp";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `An echo server and its client, both tuned. Without flags: the two over loopback.
 
@@ -28,7 +28,7 @@ const flags = parseArgs(Deno.args, {
   boolean: ["help", "listen"],
   string: ["connect", "host", "port", "message", "idle", "interval", "probes", "dscp"],
   collect: ["message"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.listen && flags.connect !== undefined) quit("Give --listen or --connect, not both; see --help");
 if (flags.message.includes("")) quit("Give --message a text; see --help");

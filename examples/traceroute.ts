@@ -2,7 +2,7 @@
 // one runs out says so, and the kernel puts that into the error queue of the socket that sent it: no privilege is needed.
 //
 //   deno task example:traceroute localhost
-//   deno task example:traceroute -6 -q 1 -m 5 --back ip6-localhost
+//   deno task example:traceroute -q 1 -m 5 --back ::1
 import {
   IP_MTU_DISCOVER,
   IP_PMTUDISC_DONT,
@@ -17,7 +17,7 @@ import {
 import { type IncomingMessage, type InetAddress, poll, resolveAddress, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
 import { errorOf, hopLimitOf, next } from "./error_queue.ts";
-import { number, quit, wholeNumber } from "./flags.ts";
+import { number, quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `Usage: traceroute [flags] HOST [BYTES]
 Prints the routers on the way to HOST, a name or an address, by UDP datagrams; BYTES is the length of their packets.
@@ -49,7 +49,7 @@ const flags = parseArgs(Deno.args, {
   },
   boolean: ["4", "6", "back", "help"],
   string: ["_", "first", "max-hops", "queries", "wait", "port", "source", "interface"],
-  unknown: (flag, key) => key === undefined || quit(`Unknown flag ${flag}; see --help`),
+  unknown: (flag, key) => key === undefined || unknownFlag(flag),
 });
 const most = wholeNumber("--max-hops", flags["max-hops"], 1, 255) ?? 30;
 const first = wholeNumber("--first", flags.first, 1, most) ?? 1;

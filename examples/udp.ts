@@ -8,7 +8,7 @@
 // Without --allow-ffi it runs too, with the receive buffer as Deno makes it.
 import { bindUdp, type UdpDestination, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `Asks and answers over UDP; the answer is the question in capitals. Without flags: both, over loopback.
 
@@ -23,7 +23,7 @@ const HELP = `Asks and answers over UDP; the answer is the question in capitals.
 const flags = parseArgs(Deno.args, {
   boolean: ["help", "listen"],
   string: ["send", "host", "port", "buffer", "count"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.listen && flags.send !== undefined) quit("Give --listen or --send, not both; see --help");
 if (flags.send === "") quit("Give --send a text; see --help");

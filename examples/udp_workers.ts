@@ -8,7 +8,7 @@
 import { SO_ATTACH_REUSEPORT_CBPF } from "@berkeley/sockets/options";
 import { bindUdp, DatagramBatch } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP =
   `Serves one UDP port by one socket per core, each in a Worker of its own. Without flags: with clients, over loopback.
@@ -98,7 +98,7 @@ async function main(): Promise<void> {
   const flags = parseArgs(Deno.args, {
     boolean: ["help", "listen"],
     string: ["port", "workers"],
-    unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+    unknown: unknownFlag,
   });
   const port = wholeNumber("--port", flags.port, 0, 65535) ?? (flags.listen ? 7777 : 0);
   const workers = wholeNumber("--workers", flags.workers, 1, 64) ?? Math.max(2, navigator.hardwareConcurrency);

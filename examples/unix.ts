@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import { type PeerCredentials, SO_PASSCRED, SO_PEERCRED } from "@berkeley/sockets/options";
 import { type IncomingMessage, type OwnedDescriptor, Socket } from "@berkeley/sockets/socket";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit } from "./flags.ts";
+import { quit, unknownFlag } from "./flags.ts";
 
 const HELP =
   `Hands an open file to a server that tells how it begins, over a unix socket of packets. Without flags: both.
@@ -22,7 +22,7 @@ const HELP =
 const flags = parseArgs(Deno.args, {
   boolean: ["help"],
   string: ["listen", "connect", "file"],
-  unknown: (flag) => quit(`Unknown flag ${flag}; see --help`),
+  unknown: unknownFlag,
 });
 if (flags.listen !== undefined && flags.connect !== undefined) quit("Give --listen or --connect, not both; see --help");
 for (const flag of ["listen", "connect", "file"] as const) if (flags[flag] === "") quit(`Give --${flag} a path`);

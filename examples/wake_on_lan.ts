@@ -10,7 +10,7 @@ import { type NetworkInterface, networkInterfaces } from "@berkeley/sockets/mult
 import { SO_BINDTODEVICE } from "@berkeley/sockets/options";
 import { bindUdp, type UdpSocket } from "@berkeley/sockets/udp";
 import { parseArgs } from "@std/cli/parse-args";
-import { quit, wholeNumber } from "./flags.ts";
+import { quit, unknownFlag, wholeNumber } from "./flags.ts";
 
 const HELP = `Wakes a machine by its network card. Without arguments: a packet over loopback, and what arrived.
 
@@ -24,7 +24,7 @@ const HELP = `Wakes a machine by its network card. Without arguments: a packet o
 const flags = parseArgs(Deno.args, {
   boolean: ["help", "listen"],
   string: ["interface", "port", "count", "_"],
-  unknown: (flag) => flag.startsWith("-") ? quit(`Unknown flag ${flag}; see --help`) : true,
+  unknown: (flag) => !flag.startsWith("-") || unknownFlag(flag),
 });
 const [target, ...rest] = flags._.map(String);
 if (rest.length > 0) quit("Give one address; see --help");

@@ -387,6 +387,3 @@ export const LAYOUT = {
     windows: no,
   },
 } as const satisfies Record<string, Record<OperatingSystem, StructLayout | null>>;
-
-/** The C name of a struct. */
-export type StructName = keyof typeof LAYOUT;

@@ -341,34 +341,13 @@ export function encodeAddress(
   os: OperatingSystem,
   own = 0,
 ): Bytes {
-  return encode(family, address, doing, os, null, own);
-}
-
-const ROOM = { 16: new Uint8Array(16), 28: new Uint8Array(28) };
-
-/**
- * The same for a call that is made at once: the bytes are good until the next call of this function, as there is one
- * array for all IPv4 addresses and one for all IPv6 ones. An array of its own for each costs more than all the rest.
- */
-export function encodeForNow(family: FamilyName, address: unknown, doing: string, os: OperatingSystem): Bytes {
-  return encode(family, address, doing, os, ROOM);
-}
-
-function encode(
-  family: FamilyName,
-  address: unknown,
-  doing: string,
-  os: OperatingSystem,
-  room: typeof ROOM | null,
-  own = 0,
-): Bytes {
   const given = object(address, `${doing}: the address`, `an object such as ${EXAMPLES[family]}`);
   const transport = given.transport;
   if (transport !== undefined && !TRANSPORTS[family].includes(transport as string)) {
     const wanted = TRANSPORTS[family].map((one) => `"${one}"`).join(" or ") || "absent";
     throw new TypeError(`${doing}: the transport of the address is ${shown(transport)}, it must be ${wanted}`);
   }
-  if (family === "inet" || family === "inet6") return encodeInet(family, given, doing, os, room);
+  if (family === "inet" || family === "inet6") return encodeInet(family, given, doing, os);
   if (given.family !== undefined && given.family !== family) throw otherFamily(given.family, family, doing);
   if (family === "unix") return encodeUnix(given, doing, os);
   const bytes = encodeLink(family, given, own, doing, os);
@@ -381,7 +360,6 @@ function encodeInet(
   given: Readonly<Record<string, unknown>>,
   doing: string,
   os: OperatingSystem,
-  room: typeof ROOM | null,
 ): Bytes {
   // All fields are read before the text is taken apart: a getter may call this function.
   const { family: tag, flowInfo: flow } = given;
@@ -407,7 +385,7 @@ function encodeInet(
     throw new TypeError(`${doing}: flowInfo is ${flowInfo}, it must be absent or 0 beside an IPv4 address`);
   }
   if (family === "inet") {
-    const bytes = room === null ? new Uint8Array(LAYOUT.sockaddr_in[os].size) : room[LAYOUT.sockaddr_in[os].size];
+    const bytes = new Uint8Array(LAYOUT.sockaddr_in[os].size);
     writeInet(bytes, 0, os, IPV4, number);
     return bytes;
   }
@@ -416,7 +394,7 @@ function encodeInet(
     IPV6.set(IPV4, 12);
   }
   const { zone } = found;
-  const bytes = room === null ? new Uint8Array(LAYOUT.sockaddr_in6[os].size) : room[LAYOUT.sockaddr_in6[os].size];
+  const bytes = new Uint8Array(LAYOUT.sockaddr_in6[os].size);
   writeInet(bytes, 0, os, IPV6, number, 0, flowInfo);
   if (zone !== null) {
     // Looking a name up takes addresses apart too: this one is in its place by now.

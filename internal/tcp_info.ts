@@ -39,9 +39,9 @@ export interface TcpInfo {
   readonly backoff?: number;
   /** Options in use, the flags of `TCPI_OPT_*`. */
   readonly options?: number;
-  /** Window scale of what we receive from the peer, a shift. */
+  /** Window scale that the peer announced for the windows it advertises, a shift. */
   readonly sendWindowScale?: number;
-  /** Window scale of what we advertise, a shift. */
+  /** Window scale of the windows we advertise, a shift. */
   readonly receiveWindowScale?: number;
   /** Whether `deliveryRate` was limited by the program, not the path. */
   readonly deliveryRateAppLimited?: boolean;

@@ -362,22 +362,26 @@ function whichPort({ found, port, local }: Scene): Judgement {
   return fault(`the socket hears port ${own}, but port ${port} is sent to: bind it to ${port}`);
 }
 
-function hopLimit({ group, sender }: Scene): Judgement {
+function hopLimit({ group, sender, elsewhere }: Scene): Judgement {
   if (sender === undefined) return unknown("give `sender`; elsewhere, see that its multicast hop limit reaches here");
   const option = group.family === "inet" ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS;
   const hops = option.get(sender);
   if (hops === 0) {
+    if (!elsewhere) return fine("0: reaches the sender's own machine alone, where the receiver is too");
     // Linux lets it out all the same, as long as nobody has joined on the sender's own machine.
     return fault(`${option.name} of the sender is 0: what it sends is not to leave its machine, set at least 1`);
   }
   return fine(hops === 1 ? "1: reaches its own link, and no router passes it on" : `${hops}`);
 }
 
-function loopback({ group, sender, elsewhere }: Scene): Judgement {
+function loopback({ group, sender, elsewhere, chosen, interfaces, expected }: Scene): Judgement {
   if (sender === undefined) return unknown("give `sender`, when it is on this machine");
   if (elsewhere) return fine("the sender is in another network namespace, where it matters to others alone");
   const option = group.family === "inet" ? IP_MULTICAST_LOOP : IPV6_MULTICAST_LOOP;
   if (option.get(sender)) return fine("on: the sender's own machine hears it too");
+  const by = chosen ? interfaces.filter(({ index }) => index === chosen) : expected;
+  // What goes out by that interface comes in by it, as all it carries does.
+  if (by.length > 0 && by.every((one) => one.loopback)) return fine(`off, which ${names(by)} does not heed`);
   return fault(`${option.name} of the sender is off: no socket of its own machine hears it, switch it on`);
 }
 

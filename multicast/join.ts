@@ -64,9 +64,9 @@ export interface JoinPlan {
  * unless `IP_MULTICAST_ALL` is off; `listenMulticast` sees to all of that. An IPv6 socket bound to "::" can join IPv4 groups
  * as well.
  *
- * The group and the port of the socket are asked of `--allow-net`, as a destination is. With `--allow-ffi` the calls are those of RFC 3678 (`MCAST_JOIN_GROUP`, `MCAST_JOIN_SOURCE_GROUP`). Without, Deno's
- * own: any sender; sockets of this library and of Deno; IPv4 interfaces by address, IPv6 ones by index (names need
- * `--allow-sys`).
+ * The group and the port of the socket are asked of `--allow-net`, as a destination is. With `--allow-ffi` the calls are
+ * those of RFC 3678 (`MCAST_JOIN_GROUP`, `MCAST_JOIN_SOURCE_GROUP`). Without, Deno's own: any sender; sockets of this
+ * library and of Deno; IPv4 interfaces by address, IPv6 ones by index (names need `--allow-sys`).
  *
  * @param socket The socket.
  * @param options The group, its senders, the interfaces.

@@ -296,7 +296,7 @@ export const IP_BIND_ADDRESS_NO_PORT: SocketOption<boolean> = option("IP_BIND_AD
  * Sets the ports that bind() and connect() choose from, within net.ipv4.ip_local_port_range.
  *
  * `{ low: 0, high: 0 }` is the system's range; one of them 0 leaves that end to the system. Since Linux 6.3. Must be
- * set before bind(): later it throws. A socket that was never bound is by connect().
+ * set before bind(): later it throws. connect() chooses from them for a socket that was not bound.
  *
  * Linux. ip(7).
  */
@@ -359,7 +359,7 @@ export const IP_MULTICAST_TTL: SocketOption<number> = option("IP_MULTICAST_TTL")
  * Says whether IPv4 multicast also goes to members on this machine.
  *
  * On Unix the sender decides, on Windows the receiver: set it on both. Linux turns it on by default, Deno off on the
- * sockets of `Deno.listenDatagram`.
+ * sockets of `Deno.listenDatagram`. What goes out by the loopback interface is heard on this machine all the same.
  *
  * Linux, macOS, Windows. ip(7).
  *

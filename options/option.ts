@@ -79,8 +79,9 @@ export interface WritableOption<T> extends OptionFacts {
    *
    * @param socket The socket to change.
    * @param value The value, in C's unit.
-   * @throws {TypeError} The value is of a wrong kind, or it is too late for this option to do anything.
-   * @throws {RangeError} The value is out of range.
+   * @throws {TypeError} The value is of a wrong kind, or it is too late for this option to do anything; with `code`
+   * "EINVAL", the kernel takes no such value: the ranges of its own are in the documentation of the options.
+   * @throws {RangeError} The value is out of the range of the option's type in C.
    * @throws {Deno.errors.BadResource} The socket is closed.
    * @throws {Deno.errors.NotCapable} `--allow-ffi` is missing.
    * @throws {Deno.errors.NotSupported} This system, this kernel or this kind of socket does not have the option.
@@ -106,8 +107,9 @@ export interface SocketOption<T> extends ReadableOption<T>, WritableOption<T> {
    * @param socket The socket to change.
    * @param value The value, in C's unit.
    * @returns The value that the kernel has now; some options round (see `exact`).
-   * @throws {TypeError} The value is of a wrong kind, or it is too late for this option to do anything.
-   * @throws {RangeError} The value is out of range.
+   * @throws {TypeError} The value is of a wrong kind, or it is too late for this option to do anything; with `code`
+   * "EINVAL", the kernel takes no such value: the ranges of its own are in the documentation of the options.
+   * @throws {RangeError} The value is out of the range of the option's type in C.
    * @throws {Deno.errors.BadResource} The socket is closed.
    * @throws {Deno.errors.NotCapable} `--allow-ffi` is missing.
    * @throws {Deno.errors.NotSupported} This system, this kernel or this kind of socket does not have the option.

@@ -17,7 +17,7 @@ export const SO_ACCEPTCONN: ReadableOption<boolean> = option("SO_ACCEPTCONN");
  * what tcpdump -dd prints will do, too. It answers how many bytes of the packet to keep, 0 drops it. One that the kernel
  * would refuse is a `RangeError` that says which instruction and why. What was queued before is not filtered: attach it
  * before bind() where that matters; a packet socket is opened without a protocol, and gets one at bind(). Another program
- * replaces it.
+ * replaces it. On TCP recent kernels want CAP_NET_ADMIN (seen on 6.18), on UDP nothing is wanted.
  *
  * Linux. socket(7), Linux Documentation/networking/filter.rst.
  */
@@ -84,9 +84,9 @@ export const SO_DETACH_REUSEPORT_BPF: WritableOption<void> = option("SO_DETACH_R
  * Restricts the socket to one interface, by name, for receiving and sending; "" for any.
  *
  * It acts from when it is set. Set before bind() it also lets sockets on different interfaces have one port, set
- * before connect() it governs the route. The first time needs no privilege, to change it needs CAP_NET_RAW. An
- * alternative name (`ip link property`) reads back as the interface's own. `IP_UNICAST_IF` chooses the interface for
- * sending alone.
+ * before connect() it governs the route. Accepted connections inherit it. The first time needs no privilege, to change it
+ * needs CAP_NET_RAW. An alternative name (`ip link property`) reads back as the interface's own. `IP_UNICAST_IF` chooses
+ * the interface for sending alone.
  *
  * Linux. socket(7).
  */
@@ -321,7 +321,7 @@ export const SO_RCVMARK: SocketOption<boolean> = option("SO_RCVMARK");
  * Limits how fast the kernel sends for this socket, in bytes a second.
  *
  * All ones (`2n ** 64n - 1n`), the default, is no limit. TCP paces by itself; other protocols are limited only where
- * the interface has the fq queue discipline.
+ * the interface has the fq queue discipline. Inherited by accepted connections.
  *
  * Linux. tc-fq(8).
  */
@@ -572,20 +572,20 @@ export const SO_RCVLOWAT: SocketOption<number> = option("SO_RCVLOWAT");
 export const SO_SNDLOWAT: SocketOption<number> = option("SO_SNDLOWAT");
 
 /**
- * Limits how long a blocking receive waits.
+ * Limits how long a receive waits; zero, the default, is for ever.
  *
- * Throws on sockets that never block, as it would do nothing there; all sockets of Deno are such. Use an
- * `AbortSignal`, or the `timeout` of the call that waits.
+ * Of a `Socket` of this library it is `timeouts.receive`, read and set in seconds and microseconds, rounded up to
+ * milliseconds. All other sockets here, those of Deno, of node and `UdpSocket`, never block: it would do nothing there,
+ * and reading and setting it throw `NotSupported`. Use an `AbortSignal`, `withTimeouts`, or the `socket` of a `UdpSocket`.
  *
  * Linux, macOS, Windows. socket(7).
  */
 export const SO_RCVTIMEO: SocketOption<Timeval> = option("SO_RCVTIMEO");
 
 /**
- * Limits how long a blocking send waits.
+ * Limits how long a send waits; zero, the default, is for ever.
  *
- * Throws on sockets that never block, as it would do nothing there; all sockets of Deno are such. Use an
- * `AbortSignal`, or the `timeout` of the call that waits.
+ * Of a `Socket` of this library it is `timeouts.send`, with the same rules as `SO_RCVTIMEO`.
  *
  * Linux, macOS, Windows. socket(7).
  */
@@ -757,9 +757,9 @@ export const SO_TIMESTAMPNS: SocketOption<boolean> = option("SO_TIMESTAMPNS");
 /**
  * Asks for timestamps of received and sent packets, by software or by the network card.
  *
- * The value is made of flags SOF_TIMESTAMPING_*. Those of sent packets come on the error queue; the card itself must
- * be told apart from this. A socket of Deno receives no control messages: this is for sockets whose messages are read
- * with them.
+ * The value is made of flags SOF_TIMESTAMPING_*. Those of sent packets come on the error queue. A card stamps only once
+ * it was switched to it by other means (SIOCSHWTSTAMP, as hwstamp_ctl does). A socket of Deno receives no control messages:
+ * this is for sockets whose messages are read with them.
  *
  * Linux. Linux Documentation/networking/timestamping.rst.
  */

@@ -135,7 +135,8 @@ export const TCP_SYNCNT: SocketOption<number> = option("TCP_SYNCNT");
 /**
  * Sets how many seconds a closed connection waits in FIN-WAIT-2 for the end of its peer.
  *
- * 1 to 120, or -1 for not at all; default net.ipv4.tcp_fin_timeout. `SO_LINGER` is about unsent data, this is not.
+ * 1 to 120, more reads back as 120, or -1 for not at all; default net.ipv4.tcp_fin_timeout. Inherited by accepted
+ * connections. `SO_LINGER` is about unsent data, this is not.
  *
  * Linux. tcp(7).
  */
@@ -216,8 +217,8 @@ export const TCP_THIN_LINEAR_TIMEOUTS: SocketOption<boolean> = option("TCP_THIN_
  * Takes data in the SYN of clients that hold a cookie; the value is how many such connections may wait.
  *
  * For listeners; 0 is off, and net.core.somaxconn the most. The server's bit (2) of net.ipv4.tcp_fastopen must be on:
- * without it, as by default, the kernel takes the number and does nothing, which this library cannot see. On macOS and Windows it is 0 or 1. Such data may arrive twice. Must be set before connect(): on a connection it
- * throws.
+ * without it, as by default, the kernel takes the number and does nothing, which this library cannot see. On macOS and
+ * Windows it is 0 or 1. Such data may arrive twice. Must be set before connect(): on a connection it throws.
  *
  * Linux, macOS, Windows. tcp(7), RFC 7413.
  */

@@ -203,6 +203,11 @@ export let handOver: <T>(socket: Socket, take: (fd: number) => T) => [owner: T, 
  * nothing, and the socket stays usable. The `try` twins never wait: they give `null` where C says EAGAIN, and for nothing
  * else. Every option of `@berkeley/sockets/options` takes a socket.
  *
+ * What the system refuses has the class that Deno would use, and `code`, `errno` and `syscall` (`SystemError`); each call
+ * names here what is usual of it. An address that is none is a `SyntaxError`, one of another family a `TypeError`. A call
+ * whose time in `timeouts` is over rejects with `Deno.errors.TimedOut`, one that a signal ends with its reason. Calls on a
+ * closed socket throw `Deno.errors.BadResource`, and those that wait when it is closed reject with it.
+ *
  * Linux. Needs `--allow-ffi`, and `--allow-net` for what it binds, connects and sends to, as Deno's own sockets do; unix
  * paths need `--allow-read` and `--allow-write` too. Close sockets before a Worker is terminated: what it leaves open stays
  * open. A socket that is not closed is when V8 collects it, which an idle program never does.
@@ -488,12 +493,14 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** What a call does, in the message of a timeout. */
   [DOING](verb: string): string {
+    // Who is not reached matters, not the port at this end.
+    if (verb === "connect" && this.#connecting !== null) return this.#connectDoing(this.#connecting);
     return `Cannot ${verb} ${this.#shown()}`;
   }
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
   #shown(): string {
-    return this.#fd < 0 ? `a ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
+    return this.#fd < 0 ? `the ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
   }
 
   #error(syscall: string, verb: string, remedies?: Remedies, errno = lastErrno()): Error {
@@ -679,6 +686,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    *
    * @param options A signal that ends the wait.
    * @returns The connection.
+   * @throws {TypeError} "EINVAL": the socket does not listen.
    */
   accept(options?: WaitOptions): Promise<Socket<F>> {
     return this.#until(() => this.tryAccept(), READABLE, "accept", options);
@@ -702,6 +710,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    *
    * @param address The peer, a literal address: see `resolveAddress`.
    * @param options A signal that ends the wait.
+   * @throws {Deno.errors.ConnectionRefused} "ECONNREFUSED": nothing listens there.
+   * @throws {SystemError} "EISCONN": a stream is connected already; "ENETUNREACH", "ENOENT" of a unix path, and others.
+   * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the address, or the unix path is not granted.
    */
   async connect(address: AddressInput<F>, options?: WaitOptions): Promise<void> {
     const signal = signalOf(options, () => `Cannot connect ${this.#shown()}`);
@@ -778,10 +789,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     }
   }
 
+  #connectDoing(bytes: Bytes): string {
+    return `Cannot connect ${this.family} ${this.type} to ${showAddress(readSockaddr(bytes, "linux"))}`;
+  }
+
   #connectError(bytes: Bytes, errno: number): Error {
-    const to = showAddress(readSockaddr(bytes, "linux"));
-    const doing = `Cannot connect ${this.family} ${this.type} to ${to}`;
-    return systemErrorOf(errno, "connect", doing, connectRemedies(this.family));
+    return systemErrorOf(errno, "connect", this.#connectDoing(bytes), connectRemedies(this.family));
   }
 
   /** Undoes connect on a datagram socket, by a connect(2) to AF_UNSPEC. One that was bound to port 0 loses its port on Linux. */
@@ -799,6 +812,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param data The bytes; of a stream, as many as there is room for.
    * @param options Flags, and a signal that ends the wait.
    * @returns The number of bytes sent, which may be less than there are on streams.
+   * @throws {Deno.errors.BrokenPipe} "EPIPE": this end was shut down, or the peer is gone, or never was.
+   * @throws {SystemError} "ECONNRESET", "ECONNREFUSED" of an earlier datagram, "EMSGSIZE" and others.
    */
   send(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<number> {
     return this.#until(() => this.trySend(data, options), WRITABLE, "send", options);
@@ -875,6 +890,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param address Where to, a literal address.
    * @param options Flags, and a signal that ends the wait.
    * @returns The number of bytes sent.
+   * @throws {SystemError} "EMSGSIZE": the datagram is too large; "ENETUNREACH", "EACCES" of a broadcast, and others.
+   * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the address, or the unix path is not granted.
    */
   sendTo(data: Uint8Array, address: AddressInput<F>, options?: WaitOptions & SendFlags): Promise<number> {
     return this.#until(() => this.trySendTo(data, address, options), WRITABLE, "send", options, this.#silent());
@@ -906,7 +923,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param options Flags, a signal that ends the wait, and `waitAll` to fill the buffer unless the
    * stream ends; other types end with each message.
    * @returns The filled part of the buffer; empty at the end of a stream, and for an empty datagram.
-   * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost.
+   * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost. "ECONNRESET": the peer has reset the
+   * connection; "ECONNREFUSED": nothing received an earlier datagram.
    */
   receive(
     buffer?: Uint8Array<ArrayBuffer>,

@@ -9,7 +9,10 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
-/** Default waits in milliseconds, absent for ever; `SO_RCVTIMEO` and `SO_SNDTIMEO` of C say the same. */
+/**
+ * Default waits in milliseconds, 0 to 2,147,483,647; absent (`delete`, or set to undefined) for ever. A call that takes
+ * longer rejects with `Deno.errors.TimedOut`. `SO_RCVTIMEO` and `SO_SNDTIMEO` are `receive` and `send` in C's unit.
+ */
 export interface SocketTimeouts {
   /** Every receive. */
   receive?: number;
@@ -84,13 +87,14 @@ export function settable<K extends string>(
     );
     return true;
   };
+  const lift = (kind: string | symbol) => {
+    change(kind as K, undefined);
+    return true;
+  };
   return new Proxy(values, {
-    set: (_, kind, value) => set(kind, value),
+    set: (_, kind, value) => value === undefined ? lift(kind) : set(kind, value),
     defineProperty: (_, kind, { value }) => set(kind, value),
-    deleteProperty(_, kind) {
-      change(kind as K, undefined);
-      return true;
-    },
+    deleteProperty: (_, kind) => lift(kind),
   });
 }
 

@@ -24,11 +24,15 @@ export type RefusalReason =
  * socket, and a listener with limits pass connections on to it, as the recipe in the README does.
  *
  * Connections are looked at when they are accepted, so a call of `accept()` or a loop must be waiting; those turned away
- * are never seen by it. What it gives counts as open until it is closed: by `close()`, by a stream of it that ends or
- * fails, by a timeout of these limits, or when it is forgotten and V8 collects it.
+ * are never seen by it. What it gives counts as open until it is closed: by `close()`, by its streams (which end one by
+ * one, and close it as those of `Socket.asConn()` do), by a timeout of these limits, or when it is forgotten and V8
+ * collects it.
  *
  * An IPv4 address written as IPv6 ("::ffff:10.0.0.1") counts as IPv4. Times are milliseconds up to 2,147,483,647. A limit
  * that another makes pointless is a `RangeError`.
+ *
+ * For TLS put node:tls on what is let in, `new TLSSocket(Duplex.fromWeb(conn), { isServer: true, cert, key })` with `Duplex`
+ * of node:stream, or pass it on to a `Deno.serve` that has the certificate.
  *
  * Set `maxConnections` well below what the process may have open (`ulimit -n`): without a descriptor left Deno cannot even
  * accept in order to refuse, and fails to start a Worker.

@@ -66,7 +66,8 @@ export interface TcpListener extends Deno.Listener<Deno.TcpConn, Deno.NetAddr> {
   readonly refused: Readonly<Record<RefusalReason, number>>;
   /**
    * Open now. With `limits` those that were let in; without, as nothing stands in the way of the connections then, those
-   * that the kernel has at this address, which needs `--allow-ffi` and the listener to be open.
+   * of this process at the listener's address, however they were accepted, which needs `--allow-ffi` and the listener to be
+   * open. Those that still wait for `accept()` do not count.
    */
   readonly connections: number;
 }

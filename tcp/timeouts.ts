@@ -9,7 +9,10 @@ import { WrappedConn } from "./wrapped.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Limits of a connection of {@linkcode withTimeouts}, in milliseconds from 1 to 2,147,483,647; absent for ever. */
+/**
+ * Limits of a connection of {@linkcode withTimeouts}, in milliseconds from 1 to 2,147,483,647; absent (`delete`, or set to
+ * undefined) for ever.
+ */
 export interface ConnTimeouts {
   /** Each read, from its call on. */
   read?: number;
@@ -341,10 +344,13 @@ class Timed<A extends Deno.Addr> extends WrappedConn<A> implements TimedConn {
  * back is to be used in its place; it has all that the other has, and options take it. It works with the permissions of
  * the connection.
  *
- * A read that was too late has done no harm: what comes later goes to the next read. `readable` fails by it without closing the
- * connection, and `readable` asked for anew goes on. A write that was too late leaves it open whether the data went out;
- * `writable` closes the connection then. To start TLS on such a connection is refused, as the limits would be lost: put
- * them on the connection that `Deno.startTls` gives.
+ * A read that was too late has done no harm: what comes later goes to the next read. `readable` fails by it without
+ * closing the connection, and `readable` asked for anew goes on. A write that was too late leaves it open whether the data
+ * went out; `writable` closes the connection then. Otherwise the streams end one by one, as those of `Socket.asConn()`:
+ * closing the writable closes the sending half alone, where Deno's own streams close the whole connection.
+ *
+ * To start TLS on such a connection is refused, as the limits would be lost: put them on the connection that
+ * `Deno.startTls` gives, or use node:tls over `Duplex.fromWeb(conn)` of node:stream.
  *
  * @param conn The connection.
  * @param timeouts The limits in milliseconds; `{}` for none yet.

@@ -76,12 +76,13 @@ export abstract class WrappedConn<A extends Deno.Addr> extends ByteConn<A> imple
 refuseResource(
   WrappedConn.prototype,
   "Cannot start TLS on a connection with limits, it would lose them: call Deno.startTls first and withTimeouts() on " +
-    "what it gives; for a server use node:tls over a Socket and its toNodeSocket()",
+    "what it gives, or use node:tls over Duplex.fromWeb() of the connection",
 );
 
 /** An address as messages show it. */
 export function shownAddress(address: Deno.Addr): string {
-  if ("hostname" in address) return showPlace(address.transport, address.hostname, address.port);
+  // Those of TLS connections have no transport.
+  if ("hostname" in address) return showPlace(address.transport ?? "tcp", address.hostname, address.port);
   return "path" in address ? `${address.transport} ${address.path}` : address.transport;
 }
 

@@ -89,8 +89,9 @@ export interface MulticastSendOptions {
    */
   hopLimit?: number;
   /**
-   * Whether members on this machine get it too. Default true, as on every system, though Deno itself turns it off. To
-   * turn it off on "::" needs `--allow-ffi`. `IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`.
+   * Whether members on this machine get it too. Default true, as on every system, though Deno itself turns it off. What
+   * goes out by the loopback interface they get all the same. To turn it off on "::" needs `--allow-ffi`.
+   * `IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`.
    */
   loopback?: boolean;
 }
@@ -110,8 +111,9 @@ export interface BindUdpOptions<F extends DatagramField = never> {
   /** Others that say so too may bind the address as well: `SO_REUSEADDR`, and on macOS `SO_REUSEPORT`. Default false. */
   reuseAddress?: boolean;
   /**
-   * Shares the port with others of this user that say so too, balanced by the peer's address: `SO_REUSEPORT`. What a Worker
-   * each gets of one port, `SO_ATTACH_REUSEPORT_CBPF` decides otherwise. Linux, needs `--allow-ffi`. Default false.
+   * Shares the port with others of this user that say so too, as with one socket in each Worker: `SO_REUSEPORT`. Which of
+   * them gets a datagram goes by the peer's address and port, or as a program of `SO_ATTACH_REUSEPORT_CBPF` says. Linux,
+   * needs `--allow-ffi`. Default false.
    */
   reusePort?: boolean;
   /** May send to broadcast addresses: `SO_BROADCAST`. Default true, as in Deno; `false` needs `--allow-ffi`. */

@@ -97,6 +97,9 @@ test(
       assertMatch(await run(["-N", "--allow-ffi"], {}), /^FD SOCKET/m);
       const said = await run(["-N", "-E"], { SOCKETS_MONITOR: "--interval 100" });
       assertEquals(said.match(/No sockets are shown: .*--allow-ffi/g)?.length, 1, said);
+      // A flag that means nothing ends no program that is not its own.
+      const wrong = await run(["-A"], { SOCKETS_MONITOR: "--intervall 100" });
+      assertEquals(wrong, "No sockets are shown: SOCKETS_MONITOR: Unknown flag --intervall; see --help\n");
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -107,6 +110,8 @@ test("examples/monitor.ts has help, and names what is wrong", DENO, async () => 
   await assertSpeaks("monitor", [
     [["--interval", "1"], /^Wrong value "1" for --interval: it must be a whole number from 10 to 999999999\n$/],
     [["--count=-1"], /^Wrong value "-1" for --count/],
+    [["server.ts"], /^Unknown flag server\.ts; see --help\n$/],
+    [["-x"], /^Unknown flag -x; see --help\n$/],
   ], ["--interval", "--count", "--json"]);
   await using program = example("monitor", ["--interval", "100"], ["--allow-net"]);
   const { code, stderr } = await program.ended();

@@ -32,6 +32,8 @@ test("examples/tcp.ts has help, and names what is wrong", DENO, async () => {
     [["--port", "65536"], /^Wrong value "65536" for --port: it must be a whole number from 0 to 65535\n$/],
     [["--port", "http"], /"http" for --port/],
     [["--port"], /"" for --port/],
+    // As a shell has it that knows no $HOST.
+    [["--connect", ""], /^Give each flag a value that is not empty; see --help\n$/],
     [["--idle", "0"], /"0" for --idle/],
     [["--probes", "1.5"], /"1.5" for --probes/],
     [["--dscp", "64"], /"64" for --dscp/],

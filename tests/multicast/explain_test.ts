@@ -2,7 +2,7 @@
 // nothing wrong nothing is called a fault. What it reads of filters: membership_test.ts; of routes: ../netlink_test.ts.
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { interfaceIndexOf } from "../../internal/netif.ts";
-import { explainMulticast, isMulticast, type MulticastFinding } from "../../multicast/mod.ts";
+import { explainMulticast, isMulticast, listenMulticast, type MulticastFinding } from "../../multicast/mod.ts";
 import {
   IP_MULTICAST_ALL,
   IP_MULTICAST_IF,
@@ -20,13 +20,16 @@ import {
   SO_RCVBUF,
 } from "../../options/mod.ts";
 import { internetChecksum, Socket } from "../../socket/mod.ts";
+import { bindUdp } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
-import { sleep, until } from "../time.ts";
+import { assertWithin, sleep, until } from "../time.ts";
 import { OTHER_PROGRAM, runWith } from "../udp/other_program.ts";
 import { type Namespace, NAMESPACES, withPair } from "./namespace.ts";
 
 type Udp = Socket<"inet" | "inet6">;
 
+/** What a test over the loopback interface needs. */
+const LOOPBACK = { ffi: true, linux: true };
 const PORT = 54351;
 const ORDER: readonly MulticastFinding["check"][] = [
   "membership",
@@ -118,6 +121,20 @@ class Stage implements Disposable {
     this.sender[Symbol.dispose]();
   }
 }
+
+test("explainMulticast() blames no sender for what the loopback interface does not heed", LOOPBACK, async () => {
+  for (const multicast of [{ loopback: false }, { hopLimit: 0 }, { hopLimit: 0, loopback: false }]) {
+    const group = "239.0.4.9";
+    using receiver = await listenMulticast({ group, port: 0, interface: "lo" });
+    const { port } = receiver.addr;
+    using sender = bindUdp({ multicast: { ...multicast, interface: "lo" } });
+    await sender.send(new Uint8Array(3), { hostname: group, port });
+    const [data] = await assertWithin(5_000, receiver.receive());
+    assertEquals(data.byteLength, 3);
+    const findings = explainMulticast(receiver, { group, port, sender });
+    assertEquals(findings.filter(({ verdict }) => verdict === "fault"), []);
+  }
+});
 
 const FAMILIES = ["inet", "inet6"] as const;
 

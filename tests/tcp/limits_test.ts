@@ -1,5 +1,7 @@
 // listenTcp({ limits }): who is let in, what is counted, and who is sent away, by every way that a connection can end.
 // Thousands of silent clients: ../lab/tcp_test.ts. Limits of single calls: timeouts_test.ts.
+import { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import {
   assert,
   assertEquals,
@@ -19,8 +21,9 @@ import {
   type TcpLimits,
   type TcpListener,
 } from "../../tcp/mod.ts";
+import { certificate } from "../certificate.ts";
 import { type Needs, test } from "../needs.ts";
-import { bytes, FFI, outcome, sleep } from "../socket/make.ts";
+import { bytes, FFI, outcome, sleep, text } from "../socket/make.ts";
 import { assertWithin, until } from "../time.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
@@ -342,6 +345,32 @@ test("Deno.startTls() of a connection with limits is refused", { ffi: true }, as
   await assertRejects(() => Deno.startTls(served), TypeError, "Cannot start TLS on a connection with limits");
   client.close();
 });
+
+test(
+  "node:tls speaks TLS over a connection with limits, which counts and ends it",
+  { ffi: true, read: true },
+  async () => {
+    const { cert, key } = await certificate();
+    using server = new Server({ idleTimeout: 1_000 });
+    const { port } = server.listener.addr;
+    const connecting = Deno.connectTls({ hostname: "localhost", port, caCerts: [cert] });
+    await until(() => server.conns.length > 0);
+    const served: unknown = server.conns[0];
+    const duplex = Duplex.fromWeb(served as Parameters<typeof Duplex.fromWeb>[0]);
+    const ended = new Promise<Error>((resolve) => duplex.on("error", resolve));
+    const secure = new TLSSocket(duplex, { isServer: true, cert, key });
+    secure.on("data", (data) => secure.write(data));
+    using client = await connecting;
+    await client.write(bytes("over TLS"));
+    const echo = new Uint8Array(64);
+    assertEquals(text(echo.subarray(0, await client.read(echo) ?? 0)), "over TLS");
+    assertEquals(server.listener.connections, 1);
+    // It is silent from here on, and its limit reaches through.
+    await assertRejects(() => client.read(echo), Deno.errors.ConnectionReset);
+    assertMatch((await ended).message, /^The connection was turned away: .*idleTimeout/);
+    assertEquals([server.listener.connections, server.listener.refused.idleTimeout], [0, 1]);
+  },
+);
 
 test("what onRefuse throws is reported, and the listener goes on", { ffi: true }, async () => {
   const boom = new Error("boom");

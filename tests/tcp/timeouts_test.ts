@@ -12,6 +12,7 @@ import {
 import { SO_KEEPALIVE, TCP_NODELAY } from "../../options/mod.ts";
 import { poll } from "../../socket/mod.ts";
 import { type TimedConn, withTimeouts } from "../../tcp/mod.ts";
+import { certificate } from "../certificate.ts";
 import { type Needs, test } from "../needs.ts";
 import { bytes, outcome, sleep, tcpPair, text } from "../socket/make.ts";
 import { assertWithin } from "../time.ts";
@@ -34,8 +35,7 @@ async function plainEnds(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
 }
 
 async function tlsEnds(): Promise<[Deno.TlsConn, Deno.TlsConn]> {
-  const pem = (end: string) => Deno.readTextFile(new URL(`../testdata/localhost.${end}`, import.meta.url));
-  const [cert, key] = [await pem("crt"), await pem("key")];
+  const { cert, key } = await certificate();
   using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
   const accepting = listener.accept();
   const near = await Deno.connectTls({ hostname: "localhost", port: listener.addr.port, caCerts: [cert] });
@@ -363,6 +363,23 @@ test("withTimeouts() keeps the handshake of TLS", { read: true }, async () => {
   using _far = far;
   assertEquals(await conn.handshake(), await near.handshake());
 });
+
+test(
+  "withTimeouts() names the peer of what Deno.startTls() gave, whose addresses tell no transport",
+  { read: true },
+  async () => {
+    const { cert, key } = await certificate();
+    using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
+    const { port } = listener.addr;
+    const accepting = listener.accept();
+    const plain = await Deno.connect({ port });
+    using conn = withTimeouts(await Deno.startTls(plain, { hostname: "localhost", caCerts: [cert] }), { read: 20 });
+    using far = await accepting;
+    await Promise.all([conn.handshake(), far.handshake()]);
+    const error = await assertRejects(() => conn.read(new Uint8Array(1)), TimedOut);
+    assertMatch(error.message, new RegExp(`^Cannot read from tcp 127\\.0\\.0\\.1:${port}: nothing within 20 ms$`));
+  },
+);
 
 test("poll() sees what a connection with limits has taken from the kernel", { ffi: true, linux: true }, async () => {
   const [near, far] = await plainEnds();
