@@ -71,7 +71,7 @@ import {
 import { LEFT, toldOfLeft } from "./left.ts";
 import { type IncomingMessage, type OutgoingMessage, Owned, type ReceiveTarget } from "./message.ts";
 import { permitted, type Use } from "./permission.ts";
-import { SocketFile } from "./socket_file.ts";
+import { completeMode, SocketFile } from "./socket_file.ts";
 import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
 import {
   DOING,
@@ -626,8 +626,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * Binds to an address of this machine: bind(2).
    *
    * @param address The address; port 0 for any that is free, a unix path of "" for a name of the kernel's choice.
-   * @param options The mode of a unix path, in force before anyone can connect; whether close() removes the path,
-   * unless it is another socket's by then.
+   * @param options The mode of a unix path, whatever the mask of the process is, in force before anyone can connect whom
+   * it keeps out; whether close() removes the path, unless it is another socket's by then.
    */
   bind(address: AddressInput<F>, options: { mode?: number; unlinkOnClose?: boolean } = {}): void {
     const fd = this.#open("bind");
@@ -640,7 +640,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         throw new TypeError(`Cannot bind ${this.#shown()}: mode is of unix paths alone, nothing else has one`);
       }
       integer(mode, "Cannot bind: mode", 0, 0o7777);
-      // On Linux the file of a unix socket is born with the mode of the socket: nobody can connect before.
+      // On Linux the file of a unix socket is born with the mode of the socket, less the mask: nobody can connect before.
       if (failed(this.#io.fchmod(fd, mode))) throw this.#error("fchmod", "set the mode of");
     }
     const file = unlinkOnClose && isFile ? new SocketFile(path, `Cannot bind ${this.#shown()}`) : null;
@@ -656,6 +656,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     }
     file?.note();
     this.#unlink = file;
+    if (mode !== undefined && !completeMode(this.#io, path, mode)) throw this.#error("fchmodat", "set the mode of");
   }
 
   /**
