@@ -57,6 +57,7 @@ import type { AddressInput, Family, PacketAddress, Protocol, SocketAddress, Sock
 import {
   bindRemedies,
   connectRemedies,
+  cutsInSilence,
   DESCRIPTOR_REMEDIES,
   hasPorts,
   needsWholeNet,
@@ -260,6 +261,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #unlink: SocketFile | null = null;
   /** Whether permissions were asked for already. */
   #trusted = false;
+  /** Whether datagrams must be received whole to know how long they are. */
+  readonly #cuts: boolean;
 
   /** Family. */
   readonly family: F;
@@ -321,6 +324,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     this.family = family;
     this.type = type;
     this.protocol = found.protocol;
+    this.#cuts = cutsInSilence(family, type, found.protocol);
     if (open.size === 0) globalThis.addEventListener("unload", closeAll);
     const held = { fd: found.fd };
     open.set(found.fd, held);
@@ -1000,9 +1004,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       return this.#takeLeft(into, buffer === undefined, flags?.peek === true);
     }
     const bits = this.#receiveBits(flags);
+    const first = this.#cuts ? room : into;
     for (;;) {
-      const result = this.#io.recv(fd, into, bits);
-      if (!failed(result)) return this.#received(into, result, buffer === undefined);
+      const result = this.#io.recv(fd, first, bits);
+      if (!failed(result)) return this.#received(first, into, result, buffer === undefined);
       if (this.#blocked("recv", "receive on", RECEIVE_REMEDIES)) return null;
     }
   }
@@ -1024,13 +1029,16 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       : bits | (flags.peek === true ? PEEK : 0) | (flags.outOfBand === true ? OUT_OF_BAND : 0);
   }
 
-  #received(into: Bytes, count: number, own: boolean): Bytes {
+  /** What came, in `first` now, where it is to go. */
+  #received(first: Bytes, into: Bytes, count: number, own: boolean): Bytes {
     if (count > into.byteLength) {
       throw systemErrorOf(errnoNumber("EMSGSIZE"), "recv", `Cannot receive on ${this.#shown()}`, {
         EMSGSIZE: `the datagram has ${count} bytes, the buffer ${into.byteLength}`,
       });
     }
-    return own ? into.slice(0, count) : into.subarray(0, count);
+    if (own) return first.slice(0, count);
+    if (first !== into) into.set(first.subarray(0, count));
+    return into.subarray(0, count);
   }
 
   /**
@@ -1071,8 +1079,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       return [left, this.remoteAddr as SocketAddress<F>];
     }
     const bits = this.#receiveBits(flags);
+    const first = this.#cuts ? room : into;
     for (;;) {
-      const result = this.#io.recvfrom(fd, into, bits, name, nameLength);
+      const result = this.#io.recvfrom(fd, first, bits, name, nameLength);
       if (!failed(result)) {
         // Streams give no address, and unix sockets that have no name.
         const length = Math.min(nameLength[0]!, name.byteLength);
@@ -1081,7 +1090,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
           : this.family === "unix"
           ? UNNAMED
           : this.remoteAddr;
-        return [this.#received(into, result, buffer === undefined), from as SocketAddress<F>];
+        return [this.#received(first, into, result, buffer === undefined), from as SocketAddress<F>];
       }
       if (this.#blocked("recvfrom", "receive on", RECEIVE_REMEDIES)) return null;
     }
@@ -1143,9 +1152,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     }
     const { errorQueue: _, ...flags } = options;
     const bits = this.#receiveBits(flags) | (errorQueue ? ERROR_QUEUE : 0);
+    const rest = buffer !== undefined && (this.#cuts || errorQueue) ? room : null;
     for (;;) {
       const named = this.type !== "stream";
-      const raw = receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet");
+      const raw = receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet", rest);
       if (raw !== null) return this.#message(raw, views, buffer === undefined);
       if (this.#blocked("recvmsg", "receive on", RECEIVE_REMEDIES)) return null;
     }

@@ -2,9 +2,23 @@
 // An error queue that nobody reads costs nothing: it is pending for ever.
 // How queued errors are read from their bytes: tests/cmsg_test.ts.
 import { IP_RECVERR } from "../../options/mod.ts";
-import { Socket } from "../../socket/mod.ts";
+import { poll, Socket } from "../../socket/mod.ts";
 import { assertEquals } from "@std/assert";
-import { bytes, FFI, idling, PROGRAM, runProgram, sleep, tcpListener, test, text, USED } from "./make.ts";
+import {
+  bytes,
+  FFI,
+  idling,
+  LOCAL,
+  PROGRAM,
+  runProgram,
+  sleep,
+  tcpListener,
+  test,
+  text,
+  udp,
+  unusedPort,
+  USED,
+} from "./make.ts";
 
 test("receiveMessage({ errorQueue: true }) is woken by an error that comes while it waits", FFI, async () => {
   using socket = Socket.open("inet", "dgram");
@@ -21,6 +35,15 @@ test("receiveMessage({ errorQueue: true }) is woken by an error that comes while
   assertEquals([...data], [1, 2, 3], "the datagram that was refused comes back");
   const [message] = control;
   assertEquals(message?.name === "IP_RECVERR" && [message.error.code, message.error.origin], ["ECONNREFUSED", "icmp"]);
+});
+
+test("a datagram that comes back tells its true length also where it does not fit", FFI, async () => {
+  using socket = udp();
+  IP_RECVERR.set(socket, true);
+  await socket.sendTo(new Uint8Array(100), { ...LOCAL, port: unusedPort("dgram") });
+  await poll([{ socket }], { timeout: 5_000 });
+  const { data, byteLength, truncated } = socket.tryReceiveMessage({ errorQueue: true, buffer: new Uint8Array(10) })!;
+  assertEquals([data.byteLength, byteLength, truncated], [10, 100, true]);
 });
 
 test("an error queue that nobody reads wakes a receive() once, which then gets its datagram", PROGRAM, async () => {
