@@ -1,7 +1,7 @@
 // Socket: the calls of the socket API, with promises where C waits and twins that never do.
 // How a call waits is waits.ts, which descriptors are ready internal/reactor.ts; addresses as people write them, address.ts.
 import type { Socket as NodeSocket } from "node:net";
-import { integer, object, shown } from "../internal/argument.ts";
+import { integer, object, prefixed, shown } from "../internal/argument.ts";
 import { constant } from "../internal/constants.ts";
 import {
   addressOf,
@@ -106,7 +106,7 @@ export interface ReceiveFlags {
   peek?: boolean;
   /** MSG_OOB: urgent data of a stream. */
   outOfBand?: boolean;
-  /** MSG_ERRQUEUE, on `receiveMessage` alone. */
+  /** MSG_ERRQUEUE, on `receiveMessage` alone and without the others; unix and netlink sockets have no such queue. */
   errorQueue?: boolean;
 }
 
@@ -676,7 +676,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       const any: AddressInput<"inet" | "inet6"> = { hostname: this.family === "inet" ? "0.0.0.0" : "::", port: 0 };
       this.#encode(any as unknown as AddressInput<F>, "bind");
     }
-    if (failed(this.#io.listen(fd, backlog))) throw this.#error("listen", "listen on", { EINVAL: "bind() it first" });
+    if (failed(this.#io.listen(fd, backlog))) {
+      const errno = lastErrno();
+      const remedy = this.remoteAddr === null ? "bind() it first" : "it is connected";
+      throw this.#error("listen", "listen on", { EINVAL: remedy }, errno);
+    }
   }
 
   /**
@@ -1022,6 +1026,15 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   #receiveBits(flags: ReceiveFlags | undefined): number {
     if (flags?.errorQueue === true) throw new TypeError("Cannot receive: errorQueue is of receiveMessage() alone");
+    // UDP would give the next datagram, as if nobody had asked for more.
+    if (flags?.outOfBand === true && this.type === "dgram" && (this.family === "inet" || this.family === "inet6")) {
+      throw this.#error(
+        "recv",
+        "receive on",
+        { EOPNOTSUPP: "outOfBand is of streams alone" },
+        errnoNumber("EOPNOTSUPP"),
+      );
+    }
     // A datagram tells its true length, whatever fits.
     const bits = this.type === "stream" ? 0 : TRUNCATES;
     return flags === undefined
@@ -1114,12 +1127,18 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const doing = `Cannot send on ${this.family} ${this.type}`;
     object(message, `${doing}: the message`, "an object with data");
     const data = message.data instanceof Uint8Array ? [message.data] : message.data;
+    if (!Array.isArray(data)) {
+      throw new TypeError(`${doing}: data is ${shown(data)}, it must be a Uint8Array or an array of them`);
+    }
     const address = message.remoteAddr === undefined ? null : this.#encode(message.remoteAddr, "send");
     const control = message.control === undefined ? null : encodeControl(message.control, this.family, doing, this);
     const bits = flags === undefined ? QUIET : sendBits(flags);
     for (;;) {
-      const result = sendMessage(this.#io, fd, data, address, control, bits);
-      if (!failed(result)) return result;
+      const result = prefixing(doing, () => sendMessage(this.#io, fd, data, address, control, bits));
+      if (!failed(result)) {
+        if (result > 0 || this.type !== "stream" || control === null || control.byteLength === 0) return result;
+        throw new TypeError(`${doing}: data has no bytes, on a stream control messages must go with one at least`);
+      }
       if (this.#blocked("sendmsg", "send on", SEND_REMEDIES)) return null;
     }
   }
@@ -1145,8 +1164,14 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Receives a message, now; null when it would block. */
   tryReceiveMessage(options: ReceiveFlags & ReceiveTarget = {}): IncomingMessage<F> | null {
     const fd = this.#open("receive on");
+    const doing = `Cannot receive on ${this.family} ${this.type}`;
+    object(options, `${doing}: the options`, "an object");
     const { buffer, controlLength = CONTROL_ROOM, errorQueue = false } = options;
     const views = buffer === undefined ? [room] : buffer instanceof Uint8Array ? [buffer] : buffer;
+    if (!Array.isArray(views)) {
+      throw new TypeError(`${doing}: the buffer is ${shown(views)}, it must be a Uint8Array or an array of them`);
+    }
+    if (errorQueue) this.#checkErrorQueue(options, doing);
     if (this.#left !== null && !errorQueue) {
       return this.#leftAsMessage(views, buffer === undefined, options.peek === true);
     }
@@ -1155,9 +1180,22 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const rest = buffer !== undefined && (this.#cuts || errorQueue) ? room : null;
     for (;;) {
       const named = this.type !== "stream";
-      const raw = receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet", rest);
+      const raw = prefixing(
+        doing,
+        () => receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet", rest),
+      );
       if (raw !== null) return this.#message(raw, views, buffer === undefined);
       if (this.#blocked("recvmsg", "receive on", RECEIVE_REMEDIES)) return null;
+    }
+  }
+
+  /** Refuses what the kernel would take for a receive of data, or for one that leaves nothing behind. */
+  #checkErrorQueue(flags: ReceiveFlags, doing: string): void {
+    if (this.family === "unix" || this.family === "netlink") {
+      throw new Deno.errors.NotSupported(`${doing}: ${this.family} sockets have no error queue`);
+    }
+    if (flags.peek === true || flags.outOfBand === true) {
+      throw new TypeError(`${doing}: errorQueue goes with neither peek nor outOfBand`);
     }
   }
 
@@ -1467,6 +1505,15 @@ function usable(view: Uint8Array, verb: string): Uint8Array {
 function weight(carried: unknown): number {
   const bytes = typeof carried === "number" ? carried : carried instanceof Uint8Array ? carried.byteLength : 0;
   return 1 + (bytes >>> 12);
+}
+
+/** Makes a call whose messages begin with nothing yet. */
+function prefixing<T>(doing: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw prefixed(error, doing);
+  }
 }
 
 function sameBytes(a: Bytes, b: Bytes): boolean {

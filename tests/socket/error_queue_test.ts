@@ -3,8 +3,9 @@
 // How queued errors are read from their bytes: tests/cmsg_test.ts.
 import { IP_RECVERR } from "../../options/mod.ts";
 import { poll, Socket } from "../../socket/mod.ts";
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  both,
   bytes,
   FFI,
   idling,
@@ -45,6 +46,32 @@ test("a datagram that comes back tells its true length also where it does not fi
   const { data, byteLength, truncated } = socket.tryReceiveMessage({ errorQueue: true, buffer: new Uint8Array(10) })!;
   assertEquals([data.byteLength, byteLength, truncated], [10, 100, true]);
 });
+
+test(
+  "receiveMessage({ errorQueue: true }) is refused where the kernel would give data, or take what peek is to leave",
+  FFI,
+  async () => {
+    for (const type of ["stream", "dgram", "seqpacket"] as const) {
+      using pair = both(Socket.pair(type));
+      await pair[0].send(bytes("data"));
+      const error = await assertRejects(() => pair[1].receiveMessage({ errorQueue: true }), Deno.errors.NotSupported);
+      assertEquals(error.message, `Cannot receive on unix ${type}: unix sockets have no error queue`);
+      assertEquals(text(await pair[1].receive()), "data");
+    }
+    using socket = udp();
+    IP_RECVERR.set(socket, true);
+    await socket.sendTo(bytes("data"), { ...LOCAL, port: unusedPort("dgram") });
+    await poll([{ socket }], { timeout: 5_000 });
+    for (const flag of [{ peek: true }, { outOfBand: true }]) {
+      assertThrows(
+        () => socket.tryReceiveMessage({ errorQueue: true, ...flag }),
+        TypeError,
+        "neither peek nor outOfBand",
+      );
+    }
+    assertEquals(text(socket.tryReceiveMessage({ errorQueue: true })!.data), "data");
+  },
+);
 
 test("an error queue that nobody reads wakes a receive() once, which then gets its datagram", PROGRAM, async () => {
   const { output, errors } = await runProgram(`

@@ -85,7 +85,12 @@ test("a reply that does not fit is an error with its length on a ping socket too
   await ask();
   const buffer = [new Uint8Array(12), new Uint8Array(8)];
   const cut = socket.tryReceiveMessage({ buffer })!;
-  assertEquals([cut.byteLength, cut.truncated, cut.data.byteLength, ...buffer[1]!], [108, true, 12, ...Array(8).fill(7)]);
+  assertEquals([cut.byteLength, cut.truncated, cut.data.byteLength, ...buffer[1]!], [
+    108,
+    true,
+    12,
+    ...Array(8).fill(7),
+  ]);
   await ask();
   const into = new Uint8Array(200);
   assertEquals(socket.tryReceive(into, { peek: true })?.byteLength, 108);
