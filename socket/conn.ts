@@ -151,13 +151,9 @@ class StreamListener implements Deno.Listener, HasDescriptor {
     }
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
-    try {
-      // It waits a while where no descriptor is left. By accept() of the object, which others may have replaced.
-      yield* eachOf(this.#socket, () => this.accept());
-    } finally {
-      this[Symbol.dispose]();
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
+    // It waits a while where no descriptor is left. By accept() of the object, which others may have replaced.
+    return eachOf(this.#socket, () => this.accept(), () => this[Symbol.dispose]());
   }
 
   close(): void {

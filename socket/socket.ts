@@ -187,8 +187,11 @@ export let leaveAbove: (socket: Socket, left: boolean) => void;
 /** Its addresses are checked by the caller: those that a name was resolved to need not be granted, as the name is. */
 export let trust: (socket: Socket) => void;
 
-/** Accepts by a call that may do more than accept(), until the socket is closed; see {@linkcode Socket}'s iteration. */
-export let eachOf: <T>(socket: Socket, accept: () => Promise<T>) => AsyncIterableIterator<T>;
+/**
+ * Accepts by a call that may do more than accept(), until the socket is closed; see {@linkcode Socket}'s iteration. `close`
+ * closes the socket by its owner, once or again.
+ */
+export let eachOf: <T>(socket: Socket, accept: () => Promise<T>, close: () => void) => AsyncIterableIterator<T>;
 
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
@@ -297,7 +300,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     trust = (socket) => {
       socket.#trusted = true;
     };
-    eachOf = (socket, accept) => socket.#each(accept);
+    eachOf = (socket, accept, close) => socket.#each(accept, close);
     handOver = (socket, take) => {
       socket.#refuseTaken("give away", socket.#taken);
       const left = socket.#left;
@@ -1382,10 +1385,21 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * and goes on; leaving the loop closes the socket, as with Deno's listeners.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
-    return this.#each(() => this.accept());
+    return this.#each(() => this.accept(), () => this[Symbol.dispose]());
   }
 
-  async *#each<T>(accept: () => Promise<T>): AsyncIterableIterator<T> {
+  #each<T>(accept: () => Promise<T>, close: () => void): AsyncIterableIterator<T> {
+    const iterator = this.#accepted(accept, close);
+    const end = iterator.return.bind(iterator);
+    // A generator would end after the accept that waits, whenever that is.
+    iterator.return = (value) => {
+      close();
+      return end(value);
+    };
+    return iterator;
+  }
+
+  async *#accepted<T>(accept: () => Promise<T>, close: () => void): AsyncGenerator<T, undefined> {
     let delay: number = BACK_OFF[0];
     try {
       for (;;) {
@@ -1403,7 +1417,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         yield accepted;
       }
     } finally {
-      this[Symbol.dispose]();
+      close();
     }
   }
 
