@@ -121,8 +121,10 @@ const INTERFACE_RETRY = 1;
 /** Accepting without a descriptor left fails at once, again and again. */
 const BACK_OFF = [5, 1000] as const;
 
-/** Where datagrams go that are received without a buffer, frames with their link-layer header too; what came is copied out before anything else can be received. */
-const room = new Uint8Array(65_536 + 128);
+/** Where goes what is received without a buffer; what came is copied out before anything else can be received. */
+const frameRoom = new Uint8Array(65_536 + 128);
+/** The same without place for a link-layer header before the largest packet. */
+const room = frameRoom.subarray(0, 65_536);
 const name = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
 const now = performance.now.bind(performance);
@@ -1006,7 +1008,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Receives, now; null when it would block. */
   tryReceive(buffer?: Uint8Array<ArrayBuffer>, flags?: ReceiveFlags): Uint8Array<ArrayBuffer> | null {
     const fd = this.#open("receive on");
-    const into = buffer === undefined ? room : usable(buffer, "receive") as Bytes;
+    const into = buffer === undefined ? this.#room() : usable(buffer, "receive") as Bytes;
     if (this.#left !== null && flags?.outOfBand !== true) {
       return this.#takeLeft(into, buffer === undefined, flags?.peek === true);
     }
@@ -1017,6 +1019,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       if (!failed(result)) return this.#received(first, into, result, buffer === undefined);
       if (this.#blocked("recv", "receive on", RECEIVE_REMEDIES)) return null;
     }
+  }
+
+  #room(): Bytes {
+    return this.family === "packet" ? frameRoom : room;
   }
 
   #takeLeft(into: Bytes, own: boolean, peek: boolean): Bytes {
@@ -1089,7 +1095,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     flags?: ReceiveFlags,
   ): [Uint8Array<ArrayBuffer>, SocketAddress<F>] | null {
     const fd = this.#open("receive on");
-    const into = buffer === undefined ? room : usable(buffer, "receive") as Bytes;
+    const into = buffer === undefined ? this.#room() : usable(buffer, "receive") as Bytes;
     if (this.#left !== null && flags?.outOfBand !== true) {
       const left = this.#takeLeft(into, buffer === undefined, flags?.peek === true);
       return [left, this.remoteAddr as SocketAddress<F>];
@@ -1170,7 +1176,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const doing = `Cannot receive on ${this.family} ${this.type}`;
     object(options, `${doing}: the options`, "an object");
     const { buffer, controlLength = CONTROL_ROOM, errorQueue = false } = options;
-    const views = buffer === undefined ? [room] : buffer instanceof Uint8Array ? [buffer] : buffer;
+    const views = buffer === undefined ? [this.#room()] : buffer instanceof Uint8Array ? [buffer] : buffer;
     if (!Array.isArray(views)) {
       throw new TypeError(`${doing}: the buffer is ${shown(views)}, it must be a Uint8Array or an array of them`);
     }
