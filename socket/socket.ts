@@ -748,12 +748,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const bytes = this.#encode(address, "connect");
     if (!hasPorts(this.type, this.protocol)) fillPort(bytes, "linux", this.protocol);
     if (this.#connecting !== null && !sameBytes(this.#connecting, bytes)) {
-      // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so.
-      if (failed(this.#io.connect(this.#fd, this.#connecting)) && failedWith("EALREADY")) {
-        this.#io.connect(this.#fd, UNSPECIFIED);
+      // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so, for who waits for it too.
+      if (failed(this.#io.connect(this.#fd, this.#connecting)) && !failedWith("EISCONN")) {
+        if (failedWith("EALREADY")) this.#io.connect(this.#fd, UNSPECIFIED);
+        this.#undone++;
       }
       this.#connecting = null;
-      this.#undone++;
     }
     return bytes;
   }
