@@ -1143,7 +1143,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const control = message.control === undefined ? null : encodeControl(message.control, this.family, doing, this);
     const bits = flags === undefined ? QUIET : sendBits(flags);
     for (;;) {
-      const result = prefixing(doing, () => sendMessage(this.#io, fd, data, address, control, bits));
+      let result: number;
+      try {
+        result = sendMessage(this.#io, fd, data, address, control, bits);
+      } catch (error) {
+        throw prefixed(error, doing);
+      }
       if (!failed(result)) {
         if (result > 0 || this.type !== "stream" || control === null || control.byteLength === 0) return result;
         throw new TypeError(`${doing}: data has no bytes, on a stream control messages must go with one at least`);
@@ -1173,14 +1178,16 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Receives a message, now; null when it would block. */
   tryReceiveMessage(options: ReceiveFlags & ReceiveTarget = {}): IncomingMessage<F> | null {
     const fd = this.#open("receive on");
-    const doing = `Cannot receive on ${this.family} ${this.type}`;
-    object(options, `${doing}: the options`, "an object");
+    if (typeof options !== "object" || options === null) {
+      object(options, `${this.#receiving()}: the options`, "an object");
+    }
     const { buffer, controlLength = CONTROL_ROOM, errorQueue = false } = options;
     const views = buffer === undefined ? [this.#room()] : buffer instanceof Uint8Array ? [buffer] : buffer;
     if (!Array.isArray(views)) {
-      throw new TypeError(`${doing}: the buffer is ${shown(views)}, it must be a Uint8Array or an array of them`);
+      const mustBe = "it must be a Uint8Array or an array of them";
+      throw new TypeError(`${this.#receiving()}: the buffer is ${shown(views)}, ${mustBe}`);
     }
-    if (errorQueue) this.#checkErrorQueue(options, doing);
+    if (errorQueue) this.#checkErrorQueue(options);
     if (this.#left !== null && !errorQueue) {
       return this.#leftAsMessage(views, buffer === undefined, options.peek === true);
     }
@@ -1189,23 +1196,30 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const rest = buffer !== undefined && (this.#cuts || errorQueue) ? room : null;
     for (;;) {
       const named = this.type !== "stream";
-      const raw = prefixing(
-        doing,
-        () => receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet", rest),
-      );
+      let raw: RawMessage | null;
+      try {
+        raw = receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet", rest);
+      } catch (error) {
+        throw prefixed(error, this.#receiving());
+      }
       if (raw !== null) return this.#message(raw, views, buffer === undefined);
       if (this.#blocked("recvmsg", "receive on", RECEIVE_REMEDIES)) return null;
     }
   }
 
   /** Refuses what the kernel would take for a receive of data, or for one that leaves nothing behind. */
-  #checkErrorQueue(flags: ReceiveFlags, doing: string): void {
+  #checkErrorQueue(flags: ReceiveFlags): void {
     if (this.family === "unix" || this.family === "netlink") {
-      throw new Deno.errors.NotSupported(`${doing}: ${this.family} sockets have no error queue`);
+      throw new Deno.errors.NotSupported(`${this.#receiving()}: ${this.family} sockets have no error queue`);
     }
     if (flags.peek === true || flags.outOfBand === true) {
-      throw new TypeError(`${doing}: errorQueue goes with neither peek nor outOfBand`);
+      throw new TypeError(`${this.#receiving()}: errorQueue goes with neither peek nor outOfBand`);
     }
+  }
+
+  /** The beginning of messages about the arguments of a receive. */
+  #receiving(): string {
+    return `Cannot receive on ${this.family} ${this.type}`;
   }
 
   #message(raw: RawMessage, views: readonly Bytes[], own: boolean): IncomingMessage<F> {
@@ -1525,15 +1539,6 @@ function usable(view: Uint8Array, verb: string): Uint8Array {
 function weight(carried: unknown): number {
   const bytes = typeof carried === "number" ? carried : carried instanceof Uint8Array ? carried.byteLength : 0;
   return 1 + (bytes >>> 12);
-}
-
-/** Makes a call whose messages begin with nothing yet. */
-function prefixing<T>(doing: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw prefixed(error, doing);
-  }
 }
 
 function sameBytes(a: Bytes, b: Bytes): boolean {
