@@ -198,7 +198,7 @@ function checkStream(socket: Socket, doing: string): void {
   void socket.fd;
   if (socket.type === "stream" && ["inet", "inet6", "unix"].includes(socket.family)) return;
   throw new TypeError(
-    `${doing} of a ${socket.family} ${socket.type} socket: it must be a stream of family inet, inet6 or unix`,
+    `${doing} of ${socket.family} ${socket.type}: it must be a stream of family inet, inet6 or unix`,
   );
 }
 

@@ -502,7 +502,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
   #shown(): string {
-    return this.#fd < 0 ? `a ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
+    return this.#fd < 0 ? `${this.family} ${this.type}` : describe(descriptorOf(this, "Cannot describe"));
   }
 
   #error(syscall: string, verb: string, remedies?: Remedies, errno = lastErrno()): Error {
@@ -832,7 +832,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /**
    * Sends all of it. On failure the error's `sent` says how much went out; the reason of a signal gets it too, so calls
-   * that are to be told apart need a signal each.
+   * that are to be told apart need a signal each. Two at once on a stream mix their bytes, as in C: await the first.
    */
   sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
     try {
