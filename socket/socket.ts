@@ -1068,7 +1068,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    *
    * @param buffer Where to; without it, up to 64 KiB of its own.
    * @param options Flags, and a signal that ends the wait.
-   * @returns The filled part of the buffer, and the sender.
+   * @returns The filled part of the buffer, and the sender: of a stream its peer, of one that has lost its peer "0.0.0.0"
+   * or "::".
    * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost.
    */
   receiveFrom(
@@ -1081,6 +1082,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       "receive",
       options,
     );
+  }
+
+  /** Who is at the other end of a stream. At its end the kernel may tell that no more. */
+  #peer(): SocketAddress<F> {
+    return (this.remoteAddr ?? LOST.get(this.family) ?? null) as SocketAddress<F>;
   }
 
   /** Null, unless it was told to receive no more: there is no sender to tell of an end. */
@@ -1098,7 +1104,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const into = buffer === undefined ? this.#room() : usable(buffer, "receive") as Bytes;
     if (this.#left !== null && flags?.outOfBand !== true) {
       const left = this.#takeLeft(into, buffer === undefined, flags?.peek === true);
-      return [left, this.remoteAddr as SocketAddress<F>];
+      return [left, this.#peer()];
     }
     const bits = this.#receiveBits(flags);
     const first = this.#cuts ? room : into;
@@ -1111,7 +1117,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
           ? readSockaddr(name.subarray(0, length), "linux")
           : this.family === "unix"
           ? UNNAMED
-          : this.remoteAddr;
+          : this.#peer();
         return [this.#received(first, into, result, buffer === undefined), from as SocketAddress<F>];
       }
       if (this.#blocked("recvfrom", "receive on", RECEIVE_REMEDIES)) return null;
@@ -1477,6 +1483,11 @@ function nothing(): Bytes {
 }
 /** The address of a unix socket without one. */
 const UNNAMED = { family: "unix", path: "" } as const;
+/** The peer of a stream that has none any more. */
+const LOST: ReadonlyMap<Family, SocketAddress> = new Map([
+  ["inet", { family: "inet", hostname: "0.0.0.0", port: 0 }],
+  ["inet6", { family: "inet6", hostname: "::", port: 0 }],
+]);
 /** An address of family AF_UNSPEC: connecting to it disconnects. */
 export const UNSPECIFIED: Uint8Array<ArrayBuffer> = new Uint8Array(16);
 

@@ -154,7 +154,7 @@ test(
         const iterator = listener[Symbol.asyncIterator]();
         const next = begun ? iterator.next() : null;
         const over = { value: undefined, done: true };
-        assertEquals<unknown>(await assertWithin(2000, iterator.return!()), over);
+        assertEquals<unknown>(await assertWithin<unknown>(2000, iterator.return!()), over);
         assertThrows(() => listener.close(), Deno.errors.BadResource);
         assertEquals<unknown>(await next, begun ? over : null);
         assertEquals<unknown>(await iterator.next(), over);
