@@ -139,6 +139,10 @@ export const CONSTANTS = {
   O_CLOEXEC:               [0x80000, 0x1000000, no],
   O_NONBLOCK:              [0x800,  0x4,    no],
 
+  // What a path is relative to, and how it is followed
+  AT_FDCWD:                [-100,   -2,     no],
+  AT_SYMLINK_NOFOLLOW:     [0x100,  0x20,   no],
+
   // Flags of an interface
   IFF_UP:                  [0x1,    0x1,    0x1],
   IFF_BROADCAST:           [0x2,    0x2,    0x2],

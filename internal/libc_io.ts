@@ -41,6 +41,8 @@ export interface LibcIo {
   shutdown(fd: number, how: number): number;
   fchmod(fd: number, mode: number): number;
   /** The path ends with NUL. */
+  fchmodat(folder: number, path: Bytes, mode: number, flags: number): number;
+  /** The path ends with NUL. */
   unlink(path: Bytes): number;
   fcntl(fd: number, command: number, argument: number): number;
   epollCreate(flags: number): number;
@@ -85,7 +87,7 @@ function load(wanted: string): LibcIo {
   // By hand, each of its own, as in libc.ts.
   const { socketpair, bind, listen, accept4, connect, send, recv, sendto, recvfrom, sendmsg, recvmsg, shutdown } = c;
   const { sendmmsg, recvmmsg } = c;
-  const { fchmod, unlink, fcntl, epoll_create1, epoll_ctl, epoll_wait, eventfd, read, write, memcpyOut } = c;
+  const { fchmod, fchmodat, unlink, fcntl, epoll_create1, epoll_ctl, epoll_wait, eventfd, read, write, memcpyOut } = c;
   return {
     socketpair(family, type, protocol, fds) {
       const result = socketpair(family, type, protocol, fds);
@@ -167,6 +169,11 @@ function load(wanted: string): LibcIo {
     },
     fchmod(fd, mode) {
       const result = fchmod(fd, mode);
+      if (result < 0) peek(saved, where, 4);
+      return result;
+    },
+    fchmodat(folder, path, mode, flags) {
+      const result = fchmodat(folder, path, mode, flags);
       if (result < 0) peek(saved, where, 4);
       return result;
     },

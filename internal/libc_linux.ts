@@ -81,6 +81,8 @@ export const IO_SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int fchmod(int fd, mode_t mode)
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  // int fchmodat(int folder, const char *path, mode_t mode, int flags)
+  fchmodat: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   // int unlink(const char *path)
   unlink: { parameters: ["buffer"], result: "i32" },
   // int fcntl(int fd, int command, ...): variadic, but Linux passes the third argument as a fixed one

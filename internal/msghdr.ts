@@ -34,7 +34,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What recvmsg gave. The bytes are copies. */
 export interface RawMessage {
-  /** The kernel's result: bytes received, or the true length of the message when MSG_TRUNC was asked for. */
+  /** The kernel's result: bytes received, or the true length of the message when MSG_TRUNC was asked for or there was a rest. */
   readonly byteLength: number;
   /** The sender's sockaddr; empty when there is none, or it was not asked for. */
   readonly address: Bytes;
@@ -54,6 +54,7 @@ const { size: VECTOR_SIZE, fields: VECTOR } = LAYOUT.iovec[SYSTEM];
 
 /** Of received descriptors. */
 const CLOSE_ON_EXEC = SYSTEM === "linux" ? constant("MSG_CMSG_CLOEXEC", SYSTEM) : 0;
+const TRUNCATED = constant("MSG_TRUNC", SYSTEM);
 
 // The arena: header, address, iovecs, control bytes, in this order; each begins at a multiple of eight.
 const NAME_AT = Math.ceil(HEADER_SIZE / 8) * 8;
@@ -112,8 +113,8 @@ function copied(data: readonly Uint8Array[]): Uint8Array[] {
   return views;
 }
 
-/** Writes the iovecs of buffers. Calls nothing of the caller's: see 2 above. */
-function point(views: readonly Uint8Array[]): void {
+/** Writes the iovecs of buffers; how many bytes they have. Calls nothing of the caller's: see 2 above. */
+function point(views: readonly Uint8Array[]): number {
   const { addressOf } = libc("Cannot exchange a message");
   let total = 0;
   for (let i = 0, at = VECTORS_AT; i < views.length; i++, at += VECTOR_SIZE) {
@@ -127,6 +128,7 @@ function point(views: readonly Uint8Array[]): void {
   }
   fields.setUint32(HEADER.msg_iovlen[0], views.length, true);
   held.views = views;
+  return total;
 }
 
 function lengthOf(view: Uint8Array, i: number): number {
@@ -184,6 +186,7 @@ export function sendMessage(
  * @param controlLength Room for control messages.
  * @param flags MSG_ flags.
  * @param descriptors Whether such may come, which are then closed on exec: packet sockets, which have none, refuse the flag.
+ * @param rest Takes what does not fit, where the kernel tells no true length otherwise.
  * @returns What came; null for a failure, its errno saved.
  */
 export function receiveMessage(
@@ -194,12 +197,15 @@ export function receiveMessage(
   controlLength: number,
   flags: number,
   descriptors = true,
+  rest: Bytes | null = null,
 ): RawMessage | null {
   const views = copied(data);
+  const more = rest === null || views.length === MAX_BUFFERS ? 0 : rest.byteLength;
+  if (more > 0) views.push(rest!);
   integer(controlLength, "the length of the control messages", 0, CONTROL_MAX);
   prepare(controlLength);
   describe(address ? SOCKADDR_MAX : 0, controlLength);
-  point(views);
+  const room = point(views) - more;
   const result = io.recvmsg(fd, header, descriptors ? flags | CLOSE_ON_EXEC : flags);
   held.views = NONE;
   if (failed(result)) return null;
@@ -211,7 +217,7 @@ export function receiveMessage(
     address: nameEnd === NAME_AT ? EMPTY : arena.slice(NAME_AT, nameEnd),
     control: controlEnd === CONTROL_AT ? EMPTY : arena.slice(CONTROL_AT, controlEnd),
     // Linux repeats what we asked for.
-    flags: fields.getInt32(HEADER.msg_flags[0], true) & ~CLOSE_ON_EXEC,
+    flags: fields.getInt32(HEADER.msg_flags[0], true) & ~CLOSE_ON_EXEC | (more > 0 && result > room ? TRUNCATED : 0),
   };
 }
 

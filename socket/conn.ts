@@ -151,13 +151,9 @@ class StreamListener implements Deno.Listener, HasDescriptor {
     }
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
-    try {
-      // It waits a while where no descriptor is left. By accept() of the object, which others may have replaced.
-      yield* eachOf(this.#socket, () => this.accept());
-    } finally {
-      this[Symbol.dispose]();
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
+    // It waits a while where no descriptor is left. By accept() of the object, which others may have replaced.
+    return eachOf(this.#socket, () => this.accept(), () => this[Symbol.dispose]());
   }
 
   close(): void {
@@ -202,7 +198,7 @@ function checkStream(socket: Socket, doing: string): void {
   void socket.fd;
   if (socket.type === "stream" && ["inet", "inet6", "unix"].includes(socket.family)) return;
   throw new TypeError(
-    `${doing} of a ${socket.family} ${socket.type} socket: it must be a stream of family inet, inet6 or unix`,
+    `${doing} of ${socket.family} ${socket.type}: it must be a stream of family inet, inet6 or unix`,
   );
 }
 

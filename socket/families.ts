@@ -89,6 +89,11 @@ export function hasPorts(type: SocketType, protocol: number): boolean {
   return type !== "raw" && protocol !== CONSTANTS.IPPROTO_ICMP[0] && protocol !== CONSTANTS.IPPROTO_ICMPV6[0];
 }
 
+/** Whether the kernel cuts a datagram that does not fit, and tells no true length of it: that of a ping socket. */
+export function cutsInSilence(family: Family, type: SocketType, protocol: number): boolean {
+  return type === "dgram" && (family === "inet" || family === "inet6") && !hasPorts(type, protocol);
+}
+
 const MANY_FILES =
   "the process has as many open files as it may: close sockets that are not needed, an idle program collects none";
 

@@ -31,7 +31,7 @@ export interface OwnedDescriptor extends Disposable {
  * - `SCM_TIMESTAMPNS`: when it came, in nanoseconds since 1970; with `SO_TIMESTAMP` on, in whole microseconds of them.
  *   `SCM_TXTIME`: when to send it, by the clock of `SO_TXTIME`, which must be on.
  * - `SCM_RIGHTS`: descriptors, 1 to 253 of them. The receiver gets duplicates, so what is sent stays the sender's; each
- *   received one is owned and must be adopted, detached or closed.
+ *   received one is owned and must be adopted, detached or closed. On a stream they go with data alone, as all of these do.
  * - `SCM_CREDENTIALS`: process, user and group of the sender, whom the kernel checks.
  * - `IP_RECVERR`, `IPV6_RECVERR`: received from the error queue.
  * - `other`: as the kernel gave it, or is to get it. A level that the socket does not read is ignored in silence. What is

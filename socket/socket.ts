@@ -1,7 +1,7 @@
 // Socket: the calls of the socket API, with promises where C waits and twins that never do.
 // How a call waits is waits.ts, which descriptors are ready internal/reactor.ts; addresses as people write them, address.ts.
 import type { Socket as NodeSocket } from "node:net";
-import { integer, object, shown } from "../internal/argument.ts";
+import { integer, object, prefixed, shown } from "../internal/argument.ts";
 import { constant } from "../internal/constants.ts";
 import {
   addressOf,
@@ -57,6 +57,7 @@ import type { AddressInput, Family, PacketAddress, Protocol, SocketAddress, Sock
 import {
   bindRemedies,
   connectRemedies,
+  cutsInSilence,
   DESCRIPTOR_REMEDIES,
   hasPorts,
   needsWholeNet,
@@ -71,7 +72,7 @@ import {
 import { LEFT, toldOfLeft } from "./left.ts";
 import { type IncomingMessage, type OutgoingMessage, Owned, type ReceiveTarget } from "./message.ts";
 import { permitted, type Use } from "./permission.ts";
-import { SocketFile } from "./socket_file.ts";
+import { completeMode, SocketFile } from "./socket_file.ts";
 import { connOf, listenerOf, nodeSocketOf } from "./conn.ts";
 import {
   BACK_OFF,
@@ -107,7 +108,7 @@ export interface ReceiveFlags {
   peek?: boolean;
   /** MSG_OOB: urgent data of a stream. */
   outOfBand?: boolean;
-  /** MSG_ERRQUEUE, on `receiveMessage` alone. */
+  /** MSG_ERRQUEUE, on `receiveMessage` alone and without the others; unix and netlink sockets have no such queue. */
   errorQueue?: boolean;
 }
 
@@ -120,8 +121,10 @@ const QUEUE_RETRY = 5;
 /** The same where it is the queue of an interface, which is soon sent. */
 const INTERFACE_RETRY = 1;
 
-/** Where datagrams go that are received without a buffer, frames with their link-layer header too; what came is copied out before anything else can be received. */
-const room = new Uint8Array(65_536 + 128);
+/** Where goes what is received without a buffer; what came is copied out before anything else can be received. */
+const frameRoom = new Uint8Array(65_536 + 128);
+/** The same without place for a link-layer header before the largest packet. */
+const room = frameRoom.subarray(0, 65_536);
 const name = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
 const now = performance.now.bind(performance);
@@ -186,8 +189,11 @@ export let leaveAbove: (socket: Socket, left: boolean) => void;
 /** Its addresses are checked by the caller: those that a name was resolved to need not be granted, as the name is. */
 export let trust: (socket: Socket) => void;
 
-/** Accepts by a call that may do more than accept(), until the socket is closed; see {@linkcode Socket}'s iteration. */
-export let eachOf: <T>(socket: Socket, accept: () => Promise<T>) => AsyncIterableIterator<T>;
+/**
+ * Accepts by a call that may do more than accept(), until the socket is closed; see {@linkcode Socket}'s iteration. `close`
+ * closes the socket by its owner, once or again.
+ */
+export let eachOf: <T>(socket: Socket, accept: () => Promise<T>, close: () => void) => AsyncIterableIterator<T>;
 
 /** Gives all that a socket is to a new object; the old one is closed from then on. */
 export let moved: (socket: Socket) => Socket;
@@ -265,6 +271,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #unlink: SocketFile | null = null;
   /** Whether permissions were asked for already. */
   #trusted = false;
+  /** Whether datagrams must be received whole to know how long they are. */
+  readonly #cuts: boolean;
 
   /** Family. */
   readonly family: F;
@@ -299,7 +307,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     trust = (socket) => {
       socket.#trusted = true;
     };
-    eachOf = (socket, accept) => socket.#each(accept);
+    eachOf = (socket, accept, close) => socket.#each(accept, close);
     handOver = (socket, take) => {
       socket.#refuseTaken("give away", socket.#taken);
       const left = socket.#left;
@@ -326,6 +334,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     this.family = family;
     this.type = type;
     this.protocol = found.protocol;
+    this.#cuts = cutsInSilence(family, type, found.protocol);
     if (open.size === 0) globalThis.addEventListener("unload", closeAll);
     const held = { fd: found.fd };
     open.set(found.fd, held);
@@ -500,7 +509,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /** The socket in messages; the calls that it takes leave errno behind, so errors are kept before. */
   #shown(): string {
-    return this.#fd < 0 ? `the ${this.family} ${this.type} socket` : describe(descriptorOf(this, "Cannot describe"));
+    return this.#fd < 0 ? `${this.family} ${this.type}` : describe(descriptorOf(this, "Cannot describe"));
   }
 
   #error(syscall: string, verb: string, remedies?: Remedies, errno = lastErrno()): Error {
@@ -633,8 +642,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * Binds to an address of this machine: bind(2).
    *
    * @param address The address; port 0 for any that is free, a unix path of "" for a name of the kernel's choice.
-   * @param options The mode of a unix path, in force before anyone can connect; whether close() removes the path,
-   * unless it is another socket's by then.
+   * @param options The mode of a unix path, whatever the mask of the process is, in force before anyone can connect whom
+   * it keeps out; whether close() removes the path, unless it is another socket's by then.
    */
   bind(address: AddressInput<F>, options: { mode?: number; unlinkOnClose?: boolean } = {}): void {
     const fd = this.#open("bind");
@@ -647,7 +656,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         throw new TypeError(`Cannot bind ${this.#shown()}: mode is of unix paths alone, nothing else has one`);
       }
       integer(mode, "Cannot bind: mode", 0, 0o7777);
-      // On Linux the file of a unix socket is born with the mode of the socket: nobody can connect before.
+      // On Linux the file of a unix socket is born with the mode of the socket, less the mask: nobody can connect before.
       if (failed(this.#io.fchmod(fd, mode))) throw this.#error("fchmod", "set the mode of");
     }
     const file = unlinkOnClose && isFile ? new SocketFile(path, `Cannot bind ${this.#shown()}`) : null;
@@ -663,6 +672,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     }
     file?.note();
     this.#unlink = file;
+    if (mode !== undefined && !completeMode(this.#io, path, mode)) throw this.#error("fchmodat", "set the mode of");
   }
 
   /**
@@ -678,7 +688,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       const any: AddressInput<"inet" | "inet6"> = { hostname: this.family === "inet" ? "0.0.0.0" : "::", port: 0 };
       this.#encode(any as unknown as AddressInput<F>, "bind");
     }
-    if (failed(this.#io.listen(fd, backlog))) throw this.#error("listen", "listen on", { EINVAL: "bind() it first" });
+    if (failed(this.#io.listen(fd, backlog))) {
+      const errno = lastErrno();
+      const remedy = this.remoteAddr === null ? "bind() it first" : "it is connected";
+      throw this.#error("listen", "listen on", { EINVAL: remedy }, errno);
+    }
   }
 
   /**
@@ -745,12 +759,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const bytes = this.#encode(address, "connect");
     if (!hasPorts(this.type, this.protocol)) fillPort(bytes, "linux", this.protocol);
     if (this.#connecting !== null && !sameBytes(this.#connecting, bytes)) {
-      // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so.
-      if (failed(this.#io.connect(this.#fd, this.#connecting)) && failedWith("EALREADY")) {
-        this.#io.connect(this.#fd, UNSPECIFIED);
+      // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so, for who waits for it too.
+      if (failed(this.#io.connect(this.#fd, this.#connecting)) && !failedWith("EISCONN")) {
+        if (failedWith("EALREADY")) this.#io.connect(this.#fd, UNSPECIFIED);
+        this.#undone++;
       }
       this.#connecting = null;
-      this.#undone++;
     }
     return bytes;
   }
@@ -833,7 +847,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /**
    * Sends all of it. On failure the error's `sent` says how much went out; the reason of a signal gets it too, so calls
-   * that are to be told apart need a signal each.
+   * that are to be told apart need a signal each. Two at once on a stream mix their bytes, as in C: await the first.
    */
   sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
     try {
@@ -1012,16 +1026,21 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Receives, now; null when it would block. */
   tryReceive(buffer?: Uint8Array<ArrayBuffer>, flags?: ReceiveFlags): Uint8Array<ArrayBuffer> | null {
     const fd = this.#open("receive on");
-    const into = buffer === undefined ? room : usable(buffer, "receive") as Bytes;
+    const into = buffer === undefined ? this.#room() : usable(buffer, "receive") as Bytes;
     if (this.#left !== null && flags?.outOfBand !== true) {
       return this.#takeLeft(into, buffer === undefined, flags?.peek === true);
     }
     const bits = this.#receiveBits(flags);
+    const first = this.#cuts ? room : into;
     for (;;) {
-      const result = this.#io.recv(fd, into, bits);
-      if (!failed(result)) return this.#received(into, result, buffer === undefined);
+      const result = this.#io.recv(fd, first, bits);
+      if (!failed(result)) return this.#received(first, into, result, buffer === undefined);
       if (this.#blocked("recv", "receive on", RECEIVE_REMEDIES)) return null;
     }
+  }
+
+  #room(): Bytes {
+    return this.family === "packet" ? frameRoom : room;
   }
 
   #takeLeft(into: Bytes, own: boolean, peek: boolean): Bytes {
@@ -1034,6 +1053,15 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   #receiveBits(flags: ReceiveFlags | undefined): number {
     if (flags?.errorQueue === true) throw new TypeError("Cannot receive: errorQueue is of receiveMessage() alone");
+    // UDP would give the next datagram, as if nobody had asked for more.
+    if (flags?.outOfBand === true && this.type === "dgram" && (this.family === "inet" || this.family === "inet6")) {
+      throw this.#error(
+        "recv",
+        "receive on",
+        { EOPNOTSUPP: "outOfBand is of streams alone" },
+        errnoNumber("EOPNOTSUPP"),
+      );
+    }
     // A datagram tells its true length, whatever fits.
     const bits = this.type === "stream" ? 0 : TRUNCATES;
     return flags === undefined
@@ -1041,13 +1069,16 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       : bits | (flags.peek === true ? PEEK : 0) | (flags.outOfBand === true ? OUT_OF_BAND : 0);
   }
 
-  #received(into: Bytes, count: number, own: boolean): Bytes {
+  /** What came, in `first` now, where it is to go. */
+  #received(first: Bytes, into: Bytes, count: number, own: boolean): Bytes {
     if (count > into.byteLength) {
       throw systemErrorOf(errnoNumber("EMSGSIZE"), "recv", `Cannot receive on ${this.#shown()}`, {
         EMSGSIZE: `the datagram has ${count} bytes, the buffer ${into.byteLength}`,
       });
     }
-    return own ? into.slice(0, count) : into.subarray(0, count);
+    if (own) return first.slice(0, count);
+    if (first !== into) into.set(first.subarray(0, count));
+    return into.subarray(0, count);
   }
 
   /**
@@ -1055,7 +1086,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    *
    * @param buffer Where to; without it, up to 64 KiB of its own.
    * @param options Flags, and a signal that ends the wait.
-   * @returns The filled part of the buffer, and the sender.
+   * @returns The filled part of the buffer, and the sender: of a stream its peer, of one that has lost its peer "0.0.0.0"
+   * or "::".
    * @throws {SystemError} "EMSGSIZE": a datagram does not fit; the rest of it is lost.
    */
   receiveFrom(
@@ -1070,6 +1102,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     );
   }
 
+  /** Who is at the other end of a stream. At its end the kernel may tell that no more. */
+  #peer(): SocketAddress<F> {
+    return (this.remoteAddr ?? LOST.get(this.family) ?? null) as SocketAddress<F>;
+  }
+
   /** Null, unless it was told to receive no more: there is no sender to tell of an end. */
   #refuseDeaf(syscall: string): null {
     if (this.#deaf) throw this.#error(syscall, "receive on", DEAF, errnoNumber("ESHUTDOWN"));
@@ -1082,14 +1119,15 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     flags?: ReceiveFlags,
   ): [Uint8Array<ArrayBuffer>, SocketAddress<F>] | null {
     const fd = this.#open("receive on");
-    const into = buffer === undefined ? room : usable(buffer, "receive") as Bytes;
+    const into = buffer === undefined ? this.#room() : usable(buffer, "receive") as Bytes;
     if (this.#left !== null && flags?.outOfBand !== true) {
       const left = this.#takeLeft(into, buffer === undefined, flags?.peek === true);
-      return [left, this.remoteAddr as SocketAddress<F>];
+      return [left, this.#peer()];
     }
     const bits = this.#receiveBits(flags);
+    const first = this.#cuts ? room : into;
     for (;;) {
-      const result = this.#io.recvfrom(fd, into, bits, name, nameLength);
+      const result = this.#io.recvfrom(fd, first, bits, name, nameLength);
       if (!failed(result)) {
         // Streams give no address, and unix sockets that have no name.
         const length = Math.min(nameLength[0]!, name.byteLength);
@@ -1097,8 +1135,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
           ? readSockaddr(name.subarray(0, length), "linux")
           : this.family === "unix"
           ? UNNAMED
-          : this.remoteAddr;
-        return [this.#received(into, result, buffer === undefined), from as SocketAddress<F>];
+          : this.#peer();
+        return [this.#received(first, into, result, buffer === undefined), from as SocketAddress<F>];
       }
       if (this.#blocked("recvfrom", "receive on", RECEIVE_REMEDIES)) return null;
     }
@@ -1122,12 +1160,23 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const doing = `Cannot send on ${this.family} ${this.type}`;
     object(message, `${doing}: the message`, "an object with data");
     const data = message.data instanceof Uint8Array ? [message.data] : message.data;
+    if (!Array.isArray(data)) {
+      throw new TypeError(`${doing}: data is ${shown(data)}, it must be a Uint8Array or an array of them`);
+    }
     const address = message.remoteAddr === undefined ? null : this.#encode(message.remoteAddr, "send");
     const control = message.control === undefined ? null : encodeControl(message.control, this.family, doing, this);
     const bits = flags === undefined ? QUIET : sendBits(flags);
     for (;;) {
-      const result = sendMessage(this.#io, fd, data, address, control, bits);
-      if (!failed(result)) return result;
+      let result: number;
+      try {
+        result = sendMessage(this.#io, fd, data, address, control, bits);
+      } catch (error) {
+        throw prefixed(error, doing);
+      }
+      if (!failed(result)) {
+        if (result > 0 || this.type !== "stream" || control === null || control.byteLength === 0) return result;
+        throw new TypeError(`${doing}: data has no bytes, on a stream control messages must go with one at least`);
+      }
       if (this.#blocked("sendmsg", "send on", SEND_REMEDIES)) return null;
     }
   }
@@ -1153,19 +1202,48 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** Receives a message, now; null when it would block. */
   tryReceiveMessage(options: ReceiveFlags & ReceiveTarget = {}): IncomingMessage<F> | null {
     const fd = this.#open("receive on");
+    if (typeof options !== "object" || options === null) {
+      object(options, `${this.#receiving()}: the options`, "an object");
+    }
     const { buffer, controlLength = CONTROL_ROOM, errorQueue = false } = options;
-    const views = buffer === undefined ? [room] : buffer instanceof Uint8Array ? [buffer] : buffer;
+    const views = buffer === undefined ? [this.#room()] : buffer instanceof Uint8Array ? [buffer] : buffer;
+    if (!Array.isArray(views)) {
+      const mustBe = "it must be a Uint8Array or an array of them";
+      throw new TypeError(`${this.#receiving()}: the buffer is ${shown(views)}, ${mustBe}`);
+    }
+    if (errorQueue) this.#checkErrorQueue(options);
     if (this.#left !== null && !errorQueue) {
       return this.#leftAsMessage(views, buffer === undefined, options.peek === true);
     }
     const { errorQueue: _, ...flags } = options;
     const bits = this.#receiveBits(flags) | (errorQueue ? ERROR_QUEUE : 0);
+    const rest = buffer !== undefined && (this.#cuts || errorQueue) ? room : null;
     for (;;) {
       const named = this.type !== "stream";
-      const raw = receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet");
+      let raw: RawMessage | null;
+      try {
+        raw = receiveMessage(this.#io, fd, views, named, controlLength, bits, this.family !== "packet", rest);
+      } catch (error) {
+        throw prefixed(error, this.#receiving());
+      }
       if (raw !== null) return this.#message(raw, views, buffer === undefined);
       if (this.#blocked("recvmsg", "receive on", RECEIVE_REMEDIES)) return null;
     }
+  }
+
+  /** Refuses what the kernel would take for a receive of data, or for one that leaves nothing behind. */
+  #checkErrorQueue(flags: ReceiveFlags): void {
+    if (this.family === "unix" || this.family === "netlink") {
+      throw new Deno.errors.NotSupported(`${this.#receiving()}: ${this.family} sockets have no error queue`);
+    }
+    if (flags.peek === true || flags.outOfBand === true) {
+      throw new TypeError(`${this.#receiving()}: errorQueue goes with neither peek nor outOfBand`);
+    }
+  }
+
+  /** The beginning of messages about the arguments of a receive. */
+  #receiving(): string {
+    return `Cannot receive on ${this.family} ${this.type}`;
   }
 
   #message(raw: RawMessage, views: readonly Bytes[], own: boolean): IncomingMessage<F> {
@@ -1351,10 +1429,21 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * and goes on; leaving the loop closes the socket, as with Deno's listeners.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Socket<F>> {
-    return this.#each(() => this.accept());
+    return this.#each(() => this.accept(), () => this[Symbol.dispose]());
   }
 
-  async *#each<T>(accept: () => Promise<T>): AsyncIterableIterator<T> {
+  #each<T>(accept: () => Promise<T>, close: () => void): AsyncIterableIterator<T> {
+    const iterator = this.#accepted(accept, close);
+    const end = iterator.return.bind(iterator);
+    // A generator would end after the accept that waits, whenever that is.
+    iterator.return = (value) => {
+      close();
+      return end(value);
+    };
+    return iterator;
+  }
+
+  async *#accepted<T>(accept: () => Promise<T>, close: () => void): AsyncGenerator<T, undefined> {
     let delay: number = BACK_OFF[0];
     try {
       for (;;) {
@@ -1372,7 +1461,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
         yield accepted;
       }
     } finally {
-      this[Symbol.dispose]();
+      close();
     }
   }
 
@@ -1412,6 +1501,11 @@ function nothing(): Bytes {
 }
 /** The address of a unix socket without one. */
 const UNNAMED = { family: "unix", path: "" } as const;
+/** The peer of a stream that has none any more. */
+const LOST: ReadonlyMap<Family, SocketAddress> = new Map([
+  ["inet", { family: "inet", hostname: "0.0.0.0", port: 0 }],
+  ["inet6", { family: "inet6", hostname: "::", port: 0 }],
+]);
 /** An address of family AF_UNSPEC: connecting to it disconnects. */
 export const UNSPECIFIED: Uint8Array<ArrayBuffer> = new Uint8Array(16);
 

@@ -1,8 +1,37 @@
-// The file that a unix socket is bound to, which its owner removes: that file, wherever the program is by then, and no other.
+// The file that a unix socket is bound to: its mode, and its owner who removes it, wherever the program is by then, and no other.
 // Binding itself, and who closes when: socket.ts. Whether the path may be used: permission.ts.
-import { libcIo } from "../internal/libc_io.ts";
+import { constant } from "../internal/constants.ts";
+import { failed } from "../internal/errno.ts";
+import { type LibcIo, libcIo } from "../internal/libc_io.ts";
 
 const DOING = "Cannot remove the path of a socket";
+const PERMISSIONS = 0o7777;
+
+/** The text of a path as bind() takes it; null when it is not UTF-8. */
+function textOf(bytes: Uint8Array<ArrayBuffer>): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\0$/, "");
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Gives the file of a bound socket all of its mode: the mask of the process may have taken bits from what was asked for,
+ * which keeps others out until then. A link that took its place is not followed.
+ *
+ * @returns Whether the file has the mode; if not, errno is saved.
+ */
+export function completeMode(io: LibcIo, bytes: Uint8Array<ArrayBuffer>, mode: number): boolean {
+  const path = textOf(bytes);
+  if (path !== null && (Deno.lstatSync(path).mode! & PERMISSIONS) === mode) return true;
+  // A path that fills its field has no NUL at its end.
+  const terminated = new Uint8Array(bytes.byteLength + 1);
+  terminated.set(bytes);
+  return !failed(
+    io.fchmodat(constant("AT_FDCWD", "linux"), terminated, mode, constant("AT_SYMLINK_NOFOLLOW", "linux")),
+  );
+}
 
 /** The file of a bound socket. */
 export class SocketFile {
@@ -11,12 +40,8 @@ export class SocketFile {
 
   /** Takes the path before bind() makes the file; a relative one is of the working directory of now. */
   constructor(bytes: Uint8Array<ArrayBuffer>, doing: string) {
-    let path: string;
-    try {
-      path = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\0$/, "");
-    } catch {
-      throw new TypeError(`${doing}: unlinkOnClose needs a path that is UTF-8`);
-    }
+    const path = textOf(bytes);
+    if (path === null) throw new TypeError(`${doing}: unlinkOnClose needs a path that is UTF-8`);
     this.#path = path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
   }
 

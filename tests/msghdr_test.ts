@@ -112,6 +112,21 @@ test("a message that does not fit is cut at the end of the buffers, its true len
   }
 });
 
+test("what does not fit goes to the rest, and tells the true length where the kernel does not", RAW, () => {
+  const [a, b] = RawSocket.pair(SOCK_DGRAM);
+  using _a = a, _b = b;
+  const rest = new Uint8Array(100);
+  for (const [sent, room, buffers] of [[30, 20, 2], [20, 20, 2], [10, 20, 2], [5, 0, 0], [1030, 1024, 1024]] as const) {
+    send(a, [new Uint8Array(sent).fill(5)]);
+    const views = Array.from({ length: buffers }, () => new Uint8Array(room / buffers));
+    const got = receiveMessage(calls(), b.fd, views, false, 0, 0, true, rest)!;
+    // Of as many buffers as there may be, none is left for it.
+    assertEquals(got.byteLength, buffers === 1024 ? 1024 : sent);
+    assertEquals((got.flags & MSG_TRUNC) !== 0, sent > room);
+    for (const view of views.slice(0, sent / (room / buffers) | 0)) assert(view.every((byte) => byte === 5));
+  }
+});
+
 test("an address says where to, and whence, when it is asked for", RAW, () => {
   using a = RawSocket.open(AF_INET, SOCK_DGRAM).bind(inet("127.0.0.1", 0));
   using b = RawSocket.open(AF_INET, SOCK_DGRAM).bind(inet("127.0.0.1", 0));

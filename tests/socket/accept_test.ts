@@ -21,6 +21,7 @@ import {
   text,
   udp,
 } from "./make.ts";
+import { assertWithin } from "../time.ts";
 
 test("accept() takes a connection, with both addresses", FFI, async () => {
   using listener = tcpListener();
@@ -141,6 +142,26 @@ test("leaving the iteration closes the listener, as with Deno's", FFI, async () 
   }
   assertThrows(() => listener.fd, Deno.errors.BadResource);
 });
+
+test(
+  "an iteration ends at once when it is left while an accept waits, and before the first, as with Deno's",
+  FFI,
+  async () => {
+    for (const wrapped of [false, true]) {
+      for (const begun of [true, false]) {
+        const socket = tcpListener();
+        const listener = wrapped ? socket.asListener() : socket;
+        const iterator = listener[Symbol.asyncIterator]();
+        const next = begun ? iterator.next() : null;
+        const over = { value: undefined, done: true };
+        assertEquals<unknown>(await assertWithin<unknown>(2000, iterator.return!()), over);
+        assertThrows(() => listener.close(), Deno.errors.BadResource);
+        assertEquals<unknown>(await next, begun ? over : null);
+        assertEquals<unknown>(await iterator.next(), over);
+      }
+    }
+  },
+);
 
 test("iteration over a socket that does not listen fails, and closes it", FFI, async () => {
   const socket = Socket.open("inet", "stream");

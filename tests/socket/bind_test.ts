@@ -156,8 +156,7 @@ test("bind() gives the file its mode before anyone can connect", PATHS, async ()
     using socket = Socket.open("unix", "stream");
     const path = `${folder}/${mode}`;
     socket.bind({ path }, { mode });
-    // The mask of the process takes bits away, as it does in C.
-    assertEquals(Deno.lstatSync(path).mode! & 0o777, mode & ~Deno.umask());
+    assertEquals(Deno.lstatSync(path).mode! & 0o777, mode);
   }
   using socket = Socket.open("unix", "stream");
   const path = { path: `${folder}/wrong` };
@@ -166,6 +165,35 @@ test("bind() gives the file its mode before anyone can connect", PATHS, async ()
   assertThrows(() => socket.bind(path, { mode: "600" as unknown as number }), TypeError);
   assertEquals(socket.localAddr, null);
   await Deno.remove(folder, { recursive: true });
+});
+
+test("bind() gives the file a mode that the mask of the process forbids, also where the path is no text", {
+  ...PATHS,
+  sys: true,
+  run: ["sh", "stat"],
+}, async () => {
+  const folder = await Deno.makeTempDir();
+  const before = Deno.umask(0o077);
+  try {
+    for (const mode of [0o600, 0o666, 0o1777]) {
+      using socket = Socket.open("unix", "stream");
+      const path = `${folder}/${mode}`;
+      socket.bind({ path }, { mode, unlinkOnClose: true });
+      assertEquals(Deno.lstatSync(path).mode! & 0o7777, mode);
+    }
+    const [path, full] = ["text", "x".repeat(108 - folder.length - 1)].map((name) => `${folder}/${name}`);
+    for (const address of [{ path: full! }, { path: "", bytes: new Uint8Array([...bytes(path!), 0xff]) }]) {
+      using socket = Socket.open("unix", "stream");
+      socket.bind(address, { mode: 0o606 });
+    }
+    assertEquals(Deno.lstatSync(full!).mode! & 0o777, 0o606);
+    // The library has no text for the other's name, a shell's pattern finds it.
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", 'stat -c %a "$1"?', "sh", path!] }).output();
+    assertEquals(text(stdout).trim(), "606");
+  } finally {
+    Deno.umask(before);
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 test("unlinkOnClose removes the path once its owner closes it", PATHS, async () => {

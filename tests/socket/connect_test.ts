@@ -256,6 +256,18 @@ c.close()`,
   assert((await child.status).success);
 });
 
+test("a connect() that is over when another comes has connected, and the other fails", FFI, async () => {
+  using first = tcpListener();
+  using second = tcpListener();
+  using client = Socket.open("inet", "stream");
+  // Over loopback the kernel has connected when the call returns.
+  const connected = client.connect(first.localAddr!);
+  await assertFails(() => client.connect(second.localAddr!), "EISCONN", "connect");
+  await connected;
+  assertEquals(client.remoteAddr, first.localAddr);
+  assertEquals(second.tryAccept(), null);
+});
+
 test("a connect() that waits is told when another takes its place, which connects", FFI, async () => {
   const full = await fullListener();
   using other = tcpListener();

@@ -2,9 +2,24 @@
 // An error queue that nobody reads costs nothing: it is pending for ever.
 // How queued errors are read from their bytes: tests/cmsg_test.ts.
 import { IP_RECVERR } from "../../options/mod.ts";
-import { Socket } from "../../socket/mod.ts";
-import { assertEquals } from "@std/assert";
-import { bytes, FFI, idling, PROGRAM, runProgram, sleep, tcpListener, test, text, USED } from "./make.ts";
+import { poll, Socket } from "../../socket/mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  both,
+  bytes,
+  FFI,
+  idling,
+  LOCAL,
+  PROGRAM,
+  runProgram,
+  sleep,
+  tcpListener,
+  test,
+  text,
+  udp,
+  unusedPort,
+  USED,
+} from "./make.ts";
 
 test("receiveMessage({ errorQueue: true }) is woken by an error that comes while it waits", FFI, async () => {
   using socket = Socket.open("inet", "dgram");
@@ -22,6 +37,41 @@ test("receiveMessage({ errorQueue: true }) is woken by an error that comes while
   const [message] = control;
   assertEquals(message?.name === "IP_RECVERR" && [message.error.code, message.error.origin], ["ECONNREFUSED", "icmp"]);
 });
+
+test("a datagram that comes back tells its true length also where it does not fit", FFI, async () => {
+  using socket = udp();
+  IP_RECVERR.set(socket, true);
+  await socket.sendTo(new Uint8Array(100), { ...LOCAL, port: unusedPort("dgram") });
+  await poll([{ socket }], { timeout: 5_000 });
+  const { data, byteLength, truncated } = socket.tryReceiveMessage({ errorQueue: true, buffer: new Uint8Array(10) })!;
+  assertEquals([data.byteLength, byteLength, truncated], [10, 100, true]);
+});
+
+test(
+  "receiveMessage({ errorQueue: true }) is refused where the kernel would give data, or take what peek is to leave",
+  FFI,
+  async () => {
+    for (const type of ["stream", "dgram", "seqpacket"] as const) {
+      using pair = both(Socket.pair(type));
+      await pair[0].send(bytes("data"));
+      const error = await assertRejects(() => pair[1].receiveMessage({ errorQueue: true }), Deno.errors.NotSupported);
+      assertEquals(error.message, `Cannot receive on unix ${type}: unix sockets have no error queue`);
+      assertEquals(text(await pair[1].receive()), "data");
+    }
+    using socket = udp();
+    IP_RECVERR.set(socket, true);
+    await socket.sendTo(bytes("data"), { ...LOCAL, port: unusedPort("dgram") });
+    await poll([{ socket }], { timeout: 5_000 });
+    for (const flag of [{ peek: true }, { outOfBand: true }]) {
+      assertThrows(
+        () => socket.tryReceiveMessage({ errorQueue: true, ...flag }),
+        TypeError,
+        "neither peek nor outOfBand",
+      );
+    }
+    assertEquals(text(socket.tryReceiveMessage({ errorQueue: true })!.data), "data");
+  },
+);
 
 test("an error queue that nobody reads wakes a receive() once, which then gets its datagram", PROGRAM, async () => {
   const { output, errors } = await runProgram(`

@@ -2,7 +2,7 @@
 // Echo with privilege: raw_test.ts. Errors that routers send back: ../lab/error_queue_test.ts.
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { IP_RECVTTL, IP_TTL, IPV6_RECVHOPLIMIT, SO_REUSEADDR } from "../../options/mod.ts";
-import { Socket } from "../../socket/mod.ts";
+import { poll, Socket } from "../../socket/mod.ts";
 import { Namespace, ROOT } from "../raw_socket.ts";
 import { bytes, test, text } from "./make.ts";
 import { echoRequest, ROOT_PROGRAMS, runAsNobody, SAY } from "./packets.ts";
@@ -66,6 +66,41 @@ test("a ping socket has the id that it was bound to, and options of IP", ROOT, a
   await socket!.sendTo(echoRequest(4, 0, 1, bytes("x")), V4);
   const { data, control } = await socket!.receiveMessage(second());
   assertEquals([data[4]! * 256 + data[5]!, control], [4242, [{ name: "IP_TTL", value: 64 }]]);
+});
+
+test("a reply that does not fit is an error with its length on a ping socket too, or truncated", ROOT, async () => {
+  using namespace = open();
+  using socket = namespace.run(() => Socket.open("inet", "dgram", "icmp"));
+  const request = echoRequest(4, 0, 1, new Uint8Array(100).fill(7));
+  const ask = async () => {
+    await socket.sendTo(request, V4);
+    await poll([{ socket, readable: true }], { timeout: 5_000 });
+  };
+  const small = new Uint8Array(20).fill(1);
+  for (const receive of [() => socket.tryReceive(small), () => socket.tryReceiveFrom(small)]) {
+    await ask();
+    assertThrows(receive, Error, "EMSGSIZE (message too long); the datagram has 108 bytes, the buffer 20");
+    assertEquals(socket.tryReceive(), null, "the rest is lost");
+  }
+  await ask();
+  const buffer = [new Uint8Array(12), new Uint8Array(8)];
+  const cut = socket.tryReceiveMessage({ buffer })!;
+  assertEquals([cut.byteLength, cut.truncated, cut.data.byteLength, ...buffer[1]!], [
+    108,
+    true,
+    12,
+    ...Array(8).fill(7),
+  ]);
+  await ask();
+  const into = new Uint8Array(200);
+  assertEquals(socket.tryReceive(into, { peek: true })?.byteLength, 108);
+  const [data] = socket.tryReceiveFrom(into)!;
+  assertEquals([data.buffer === into.buffer, data.byteLength, data[107], into[108]], [true, 108, 7, 0]);
+  await ask();
+  const whole = socket.tryReceiveMessage({ buffer: into })!;
+  assertEquals([whole.byteLength, whole.truncated], [108, false]);
+  await ask();
+  assertEquals(socket.tryReceive()?.byteLength, 108);
 });
 
 test("a ping socket sends echo requests and nothing else", ROOT, () => {

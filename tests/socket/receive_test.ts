@@ -44,6 +44,19 @@ test("receive() without a buffer gives memory of its own", FFI, async () => {
   assertEquals((await pair[1].receive()).byteLength, 65_507);
 });
 
+test("receiving without a buffer takes 64 KiB at most", FFI, async () => {
+  using pair = both(Socket.pair());
+  await pair[0].send(new Uint8Array(200_000));
+  assertEquals((await pair[1].receive()).byteLength, 65_536);
+  assertEquals((await pair[1].receiveFrom())[0].byteLength, 65_536);
+  assertEquals((await pair[1].receiveMessage()).byteLength, 65_536);
+  using datagrams = both(Socket.pair("dgram"));
+  for (const length of [65_536, 65_537]) await datagrams[0].send(new Uint8Array(length));
+  assertEquals((await datagrams[1].receive()).byteLength, 65_536);
+  const { message } = await assertFails(() => datagrams[1].receive(), "EMSGSIZE", "recv");
+  assert(message.endsWith("the datagram has 65537 bytes, the buffer 65536"), message);
+});
+
 test("tryReceive() gives null when there is nothing, and for nothing else", FFI, async () => {
   using pair = await tcpPair();
   assertStrictEquals(pair[0].tryReceive(), null);

@@ -2,6 +2,7 @@
 // To an address: sendto_test.ts; after shutdown: shutdown_test.ts.
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { SO_SNDBUF } from "../../options/mod.ts";
+import { poll } from "../../socket/poll.ts";
 import { Socket } from "../../socket/socket.ts";
 import {
   assertFails,
@@ -253,6 +254,17 @@ test("outOfBand is urgent data of a stream", FFI, async () => {
   assertEquals(text(await pair[1].receive(undefined, { outOfBand: true })), "!");
   assertEquals(text(await pair[1].receive(new Uint8Array(5), { waitAll: true })), "usual");
   await assertFails(() => pair[1].tryReceive(undefined, { outOfBand: true }), "EINVAL", "recv");
+  // The kernel would take a datagram of UDP for it, which has nothing urgent.
+  using datagrams = await udpPair();
+  await assertFails(() => datagrams[0].send(bytes("!"), { outOfBand: true }), "EOPNOTSUPP", "send");
+  await datagrams[0].send(bytes("plain"));
+  await poll([{ socket: datagrams[1], readable: true }], { timeout: 5_000 });
+  const NotSupported = Deno.errors.NotSupported;
+  for (const call of ["tryReceive", "tryReceiveFrom"] as const) {
+    await assertFails(() => datagrams[1][call](undefined, { outOfBand: true }), "EOPNOTSUPP", "recv", NotSupported);
+  }
+  await assertFails(() => datagrams[1].tryReceiveMessage({ outOfBand: true }), "EOPNOTSUPP", "recv", NotSupported);
+  assertEquals(text(datagrams[1].tryReceive()!), "plain");
 });
 
 test("dontRoute and confirm are taken by the kernel", FFI, async () => {

@@ -113,6 +113,26 @@ test("aborting receiveFrom() loses no datagram", FFI, async () => {
   assertEquals(text(got), "kept");
 });
 
+test("receiveFrom() of a stream tells its peer, and an unspecified address when that is lost", IPV6, async () => {
+  for (const [family, address] of [["inet", LOCAL], ["inet6", LOCAL6]] as const) {
+    using listener = Socket.open(family, "stream");
+    listener.bind(address);
+    listener.listen();
+    using client = Socket.open(family, "stream");
+    await client.connect(listener.localAddr!);
+    using served = await listener.accept();
+    await served.send(bytes("bye"));
+    const [data, from] = await client.receiveFrom();
+    assertEquals([text(data), from], ["bye", listener.localAddr]);
+    client.shutdown("write");
+    served.close();
+    // Both have finished: there is no connection any more.
+    const [end, nobody] = await client.receiveFrom();
+    assertEquals([end.byteLength, client.remoteAddr], [0, null]);
+    assertEquals(nobody, { family, hostname: family === "inet" ? "0.0.0.0" : "::", port: 0 });
+  }
+});
+
 test("sendTo() fails as the kernel says", FFI, async () => {
   using socket = udp();
   const large = new Uint8Array(65_508);

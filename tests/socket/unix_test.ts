@@ -1,7 +1,8 @@
 // Unix sockets: streams, datagrams and sequenced packets, by path and by abstract name, with Python as the peer.
 // The file's mode and removal: bind_test.ts.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SO_PASSCRED, SO_PEERCRED } from "../../options/mod.ts";
+import type { OutgoingMessage, OwnedDescriptor, ReceiveTarget } from "../../socket/message.ts";
 import { Socket } from "../../socket/socket.ts";
 import { abstract, assertFails, both, bytes, FFI, PATHS, PYTHON, python, test, text } from "./make.ts";
 
@@ -174,3 +175,43 @@ test(
     assertEquals((await to.receiveMessage()).remoteAddr, null);
   },
 );
+
+test("sendMessage() of a stream sends no control messages without data, which would be dropped", FFI, async () => {
+  using pair = both(Socket.pair());
+  const control = [{ name: "SCM_RIGHTS", descriptors: [pair[0]] }] as const;
+  for (const data of [[], new Uint8Array(), [new Uint8Array(), new Uint8Array()]]) {
+    await assertRejects(() => pair[0].sendMessage({ data, control }), TypeError, "data has no bytes");
+  }
+  assertEquals(await pair[0].sendMessage({ data: [] }), 0);
+  assertEquals(await pair[0].sendMessage({ data: [], control: [] }), 0);
+  for (const type of ["dgram", "seqpacket"] as const) {
+    using messages = both(Socket.pair(type));
+    assertEquals(await messages[0].sendMessage({ data: [], control }), 0);
+    const [message] = (await messages[1].receiveMessage()).control;
+    assert(message?.name === "SCM_RIGHTS");
+    for (const one of message.descriptors) (one as OwnedDescriptor).close();
+  }
+});
+
+test("sendMessage() and receiveMessage() say what they were doing of whatever is wrong with their buffers", FFI, () => {
+  using pair = both(Socket.pair());
+  const many = Array.from({ length: 1025 }, () => new Uint8Array(1));
+  for (
+    const [data, words] of [
+      [undefined, "data is undefined, it must be a Uint8Array or an array of them"],
+      ["text", 'data is "text", it must be a Uint8Array or an array of them'],
+      [[new Uint8Array(1), null], "buffer 1 is null, it must be a Uint8Array"],
+      [many, "there are 1025 buffers, there must be at most 1024"],
+    ] as const
+  ) {
+    const Wrong = data === many ? RangeError : TypeError;
+    const outgoing = { data } as OutgoingMessage<"unix">;
+    assertThrows(() => pair[0].trySendMessage(outgoing), Wrong, `Cannot send on unix stream: ${words}`);
+    if (data === undefined) continue;
+    const target = { buffer: data } as ReceiveTarget;
+    const said = `Cannot receive on unix stream: ${words.replace("data is", "the buffer is")}`;
+    assertThrows(() => pair[0].tryReceiveMessage(target), Wrong, said);
+  }
+  const options = null as unknown as ReceiveTarget;
+  assertThrows(() => pair[0].tryReceiveMessage(options), TypeError, "the options is null, it must be an object");
+});
