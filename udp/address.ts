@@ -10,9 +10,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export const MOST_IPV4 = 65_507;
 export const MOST_IPV6 = 65_527;
 
-/** An address as people have it. */
+/** An address as people have it, frozen. */
 export function addressOf(hostname: string, port: number): UdpAddress {
-  return { family: hostname.includes(":") ? "inet6" : "inet", transport: "udp", hostname, port };
+  return Object.freeze({ family: hostname.includes(":") ? "inet6" : "inet", transport: "udp", hostname, port });
 }
 
 // ---- From the kernel ----

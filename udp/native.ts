@@ -34,6 +34,7 @@ import { toldOfLeft } from "../socket/left.ts";
 import { drained, fdOf, leaveAbove, ready, setLook, type Socket } from "../socket/socket.ts";
 import { signalOf, type WaitOptions } from "../socket/waits.ts";
 import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6 } from "./address.ts";
+import { sendArray } from "./array.ts";
 import { access, DatagramBatch, type Receiver, type Sender } from "./batch.ts";
 import { controlOf, settingsOf } from "./control.ts";
 import {
@@ -42,6 +43,7 @@ import {
   isClosed,
   isDetached,
   nameOf,
+  outgoing,
   type Part,
   partOf,
   type Received,
@@ -105,11 +107,10 @@ const REPEATS = 8;
 
 /** Refusals of a train that single datagrams may not meet. */
 const NO_TRAINS: readonly ErrnoName[] = ["EINVAL", "EIO", "EOPNOTSUPP", "ENOPROTOOPT"];
-/** What arrays of datagrams are sent by, when no call has it; and its bytes. A new one for each would take longer than they do. */
-let spare: DatagramBatch | null = null;
-const SPARE = 256 * 1024;
 /** Segments that every kernel with trains takes. */
 const OLD_SEGMENTS = 64;
+/** Buffers that one message may be made of: UIO_MAXIOV. */
+const PARTS_MAX = 1024;
 
 /** The beginnings of messages of wrong arguments; to name the socket takes longer than most calls. */
 const RECEIVING = "Cannot receive on a UDP socket";
@@ -605,7 +606,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   async sendMessage(datagram: OutgoingDatagram, options?: WaitOptions): Promise<number> {
     const doing = SENDING;
-    const { data, segmentSize, ...settings } = object(datagram, doing);
+    const { data, segmentSize, ...settings } = outgoing(datagram, `${doing}: the datagram`);
     const signal = signalOf(options, doing);
     if (segmentSize !== undefined) {
       const bytes = whole(data, doing);
@@ -617,7 +618,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       return bytes.byteLength;
     }
     const run = settingsOf(settings, doing);
-    const views = data instanceof Uint8Array ? [data] : data;
+    const views = data instanceof Uint8Array ? [data] : partsOf(data, doing);
     return await this.#untilSent(() => {
       const to = this.#to(this.#open("send on"), settings.remoteAddr);
       const control = controlOf(run, this, doing);
@@ -674,7 +675,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   sendBatch(batch: DatagramBatch | readonly OutgoingDatagram[], options?: WaitOptions & Part): Promise<number> {
-    if (Array.isArray(batch)) return this.#sendAll(batch, options);
+    if (Array.isArray(batch)) return sendArray(this, batch, options, SENDING);
     const one = batch as DatagramBatch;
     try {
       const progress = this.#begin(one, options);
@@ -718,40 +719,6 @@ export class NativeEngine implements Engine, Receiver, Sender {
       throw withSent(error, progress.at - progress.start);
     } finally {
       access.give(batch);
-    }
-  }
-
-  async #sendAll(
-    datagrams: readonly OutgoingDatagram[],
-    options: (WaitOptions & Part) | undefined,
-  ): Promise<number> {
-    const { start, end } = partOf(options, datagrams.length, SENDING);
-    let sent = 0;
-    let batch = spare ?? new DatagramBatch({ byteLength: SPARE });
-    spare = null;
-    try {
-      for (let i = start; i < end;) {
-        batch.clear();
-        for (; i < end; i++) {
-          const { data, ...settings } = datagrams[i]!;
-          const bytes = whole(data, SENDING);
-          if (batch.add(bytes, settings)) continue;
-          if (batch.length > 0) break;
-          batch = new DatagramBatch();
-          if (batch.add(bytes, settings)) continue;
-          throw new RangeError(
-            `${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB, and no more than 65,536 segments`,
-          );
-        }
-        await this.sendBatch(batch, options?.signal && { signal: options.signal });
-        sent += batch.length;
-      }
-      return sent;
-    } catch (error) {
-      throw withSent(error, sent + ((error as { sent?: number } | undefined)?.sent ?? 0));
-    } finally {
-      batch.clear();
-      if (batch.bytes.byteLength === SPARE) spare = batch;
     }
   }
 
@@ -928,9 +895,9 @@ function unmapped(address: Bytes): string | null {
   return isMapped(ip) ? formatIp(ip.subarray(12)) : null;
 }
 
-function object(datagram: OutgoingDatagram, doing: string): OutgoingDatagram {
-  if (typeof datagram === "object" && datagram !== null) return datagram;
-  throw new TypeError(`${doing}: the datagram is ${shown(datagram)}, it must be an object with data`);
+/** The parts of a datagram: as they are, or in one piece where they are more than a call of the kernel takes. */
+function partsOf(data: readonly Uint8Array[], doing: string): readonly Uint8Array[] {
+  return Array.isArray(data) && data.length <= PARTS_MAX ? data : [whole(data, doing)];
 }
 
 /** Whether the queue of an interface is full. */

@@ -181,7 +181,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    *
    * Several calls at once are answered in the order they were made. A call that is aborted takes no datagram with it: the
    * one it waited for goes to the next call. A datagram larger than `buffer` is lost, as everywhere with UDP (recv(2)).
-   * A sender that comes again is the very same object, frozen.
+   * The sender is frozen; one that comes again is, as a rule, the very same object.
    *
    * @param buffer Where to put it; the caller's again once the promise is settled. Without it there is room for every
    * datagram.
@@ -342,7 +342,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
   }
 
   /**
-   * Waits for a datagram, then takes all that are there and fit.
+   * Waits for a datagram, then takes all that are there and fit: as many as the batch takes at once.
    *
    * @param batch Where to put them; what was in it is gone.
    * @param options A signal that ends the wait.

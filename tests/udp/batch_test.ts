@@ -9,6 +9,7 @@ import {
   connectUdp,
   DatagramBatch,
   type DatagramField,
+  type OutgoingDatagram,
   type UdpSocket,
 } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
@@ -214,6 +215,38 @@ both("UdpSocket.sendBatch() and receiveBatch() move datagrams in order", {}, asy
   assertEquals(await socket.sendBatch(three, { end: 2 }), 2);
   assertEquals(text((await socket.receive())[0]), "a!");
   assertEquals(text((await socket.receive())[0]), "b!");
+});
+
+both("UdpSocket.sendBatch() takes received datagrams as an array, and words that say nothing", {}, async () => {
+  using server = bind();
+  using client = bind();
+  const batch = new DatagramBatch();
+  await client.send(bytes("question"), server.addr);
+  await server.receiveBatch(batch);
+  assertEquals(await server.sendBatch([...batch]), 1);
+  assertEquals(text((await client.receive())[0]), "question");
+  const nothing = { hopLimit: undefined, localAddr: undefined, ttl: 1 };
+  const datagram = { data: bytes("abc"), remoteAddr: server.addr, segmentSize: 2, ...nothing } as OutgoingDatagram;
+  assertEquals(await client.sendBatch([datagram]), 2);
+  assertEquals(text((await server.receive())[0]), "ab");
+  assertEquals(text((await server.receive())[0]), "c");
+  for (const wrong of [null, 5]) {
+    await assertRejects(() => client.sendBatch([datagram, wrong as never]), TypeError, "datagram 1 is");
+  }
+});
+
+both("UdpSocket.sendBatch() of nothing rejects all the same when closed or aborted", {}, async () => {
+  const socket = bind();
+  const reason = new Error("before");
+  for (const nothing of [[], new DatagramBatch()]) {
+    assertEquals(await socket.sendBatch(nothing), 0);
+    const error = await assertRejects(() => socket.sendBatch(nothing, { signal: AbortSignal.abort(reason) }));
+    assertStrictEquals(error, reason);
+  }
+  socket.close();
+  for (const nothing of [[], new DatagramBatch()]) {
+    await assertRejects(() => socket.sendBatch(nothing), Deno.errors.BadResource, "closed");
+  }
 });
 
 both("UdpSocket.batches() gives one batch over and over until close(), and it can be sent back", {}, async () => {

@@ -738,3 +738,17 @@ test("receive() calls that are made at once end in the order in which they were 
   );
   assertEquals(ended, Array.from({ length: COUNT }, (_, i) => i));
 });
+
+test("UdpSocket.sendMessage() takes any number of parts, and says what is no datagram", NATIVE, async () => {
+  using socket = bind();
+  const remoteAddr = socket.addr;
+  const data = Array.from({ length: 1025 }, (_, i) => new Uint8Array([i]));
+  assertEquals(await socket.sendMessage({ data, remoteAddr }), 1025);
+  assertEquals((await socket.receive())[0], new Uint8Array(1025).map((_, i) => i));
+  for (const wrong of [5, null, undefined]) {
+    await assertRejects(() => socket.sendMessage(wrong as never), TypeError, "it must be an object with data");
+  }
+  for (const wrong of [{}, { data: "x" }, { data: { length: 1 } }]) {
+    await assertRejects(() => socket.sendMessage({ ...wrong, remoteAddr } as never), TypeError, "the data is");
+  }
+});
