@@ -51,6 +51,7 @@ import {
   tooLong,
   whole,
 } from "./engine.ts";
+import { join, leave, type Place, turnOf } from "./line.ts";
 import { bitOf, FieldReader, FIELDS, spaceOf } from "./metadata.ts";
 import { joinNativeV4, joinNativeV6 } from "./native_join.ts";
 import { TrainLimits } from "./segments.ts";
@@ -165,8 +166,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /** With `gro`: the train whose datagrams are given one by one, and the next of them. */
   #train: DatagramBatch | null = null;
   #next = 0;
-  /** Receives that wait: who comes later waits behind them. */
-  #waiting = 0;
+  /** The last of the calls that wait: who comes later waits behind it. */
+  #receivers: Place | null = null;
+  #senders: Place | null = null;
   #lastWait = Infinity;
   #capabilities: UdpCapabilities | null = null;
 
@@ -295,40 +297,53 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   receive(buffer?: Uint8Array, options?: WaitOptions): Promise<Received> {
     // What is there already needs no asynchronous function, which costs as much as a tenth of the call.
-    if (options === undefined && this.#waiting === 0) {
-      try {
+    try {
+      const signal = options === undefined ? undefined : signalOf(options, RECEIVING);
+      if (this.#receivers === null) {
         const got = this.tryReceive(buffer);
         if (got !== null) return afterTurn(got);
-      } catch (error) {
-        return Promise.reject(error);
-      }
+      } else this.#checkReceive(buffer);
+      return this.#received(() => this.tryReceive(buffer), signal);
+    } catch (error) {
+      return Promise.reject(error);
     }
-    return this.#receiveLater(buffer, options);
   }
 
-  async #receiveLater(buffer: Uint8Array | undefined, options: WaitOptions | undefined): Promise<Received> {
-    const signal = options === undefined ? undefined : signalOf(options, RECEIVING);
-    let since = 0;
-    // Those who wait are first.
-    let mine = this.#waiting === 0;
-    for (;;) {
-      if (mine) {
-        const got = this.tryReceive(buffer) ??
-          (this.#lastWait <= SHORT ? this.#spinFor(() => this.tryReceive(buffer)) : null);
-        if (got !== null) return await afterTurn(got);
-      } else {
-        this.#open("receive on");
-        if (buffer !== undefined) this.#check(buffer);
+  /** What is wrong is told at once, however many wait. */
+  #checkReceive(buffer: Uint8Array | undefined): void {
+    this.#open("receive on");
+    if (buffer !== undefined) this.#check(buffer);
+  }
+
+  /**
+   * Waits behind those who wait already, and then until there is something: where nobody waits, the caller has looked.
+   * Gives back the batch that it is put into.
+   */
+  async #received<T>(
+    attempt: () => T | null,
+    signal: AbortSignal | undefined,
+    batch: DatagramBatch | null = null,
+  ): Promise<T> {
+    const place = this.#receivers = join(this.#receivers);
+    try {
+      let since = 0;
+      let got: T | null = null;
+      const mine = turnOf(place, signal);
+      if (mine !== null) {
+        since = now();
+        await mine;
+        got = attempt();
       }
-      mine = true;
-      const began = now();
-      this.#waiting++;
-      try {
+      while ((got ??= this.#lastWait <= SHORT ? this.#spinFor(attempt) : null) === null) {
+        const began = now();
         since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
-      } finally {
-        this.#waiting--;
+        this.#lastWait = now() - began;
+        got = attempt();
       }
-      this.#lastWait = now() - began;
+      return await afterTurn(got, batch === null ? 1 : batch.length);
+    } finally {
+      this.#receivers = leave(place, this.#receivers);
+      if (batch !== null) access.give(batch);
     }
   }
 
@@ -385,23 +400,21 @@ export class NativeEngine implements Engine, Receiver, Sender {
     return [filled(buffer as Bytes, data), from];
   }
 
-  async receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
-    const signal = signalOf(options, RECEIVING);
-    const buffer = options?.buffer;
-    let since = 0;
-    let mine = this.#waiting === 0;
-    for (;;) {
-      if (buffer !== undefined) this.#check(buffer);
-      const fd = this.#open("receive on");
-      const got = mine ? this.#message(fd, buffer) : null;
-      if (got !== null) return await afterTurn(got);
-      mine = true;
-      this.#waiting++;
-      try {
-        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
-      } finally {
-        this.#waiting--;
-      }
+  receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
+    try {
+      const signal = signalOf(options, RECEIVING);
+      const buffer = options?.buffer;
+      const attempt = () => {
+        if (buffer !== undefined) this.#check(buffer);
+        return this.#message(this.#open("receive on"), buffer);
+      };
+      if (this.#receivers === null) {
+        const got = attempt();
+        if (got !== null) return afterTurn(got);
+      } else this.#checkReceive(buffer);
+      return this.#received(attempt, signal);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 
@@ -444,45 +457,29 @@ export class NativeEngine implements Engine, Receiver, Sender {
   receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
     try {
       const signal = signalOf(options, RECEIVING);
-      const count = this.#receiveInto(batch);
-      return count > 0 ? gaveBack(batch, count) : this.#receiveBatchLater(batch, signal);
+      const count = this.#receiveInto(batch, this.#receivers !== null);
+      return count > 0 ? gaveBack(batch, count) : this.#received(() => this.#batch(batch) || null, signal, batch);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   tryReceiveBatch(batch: DatagramBatch): number | null {
-    const count = this.#receiveInto(batch);
+    const count = this.#receiveInto(batch, false);
     access.give(batch);
     return count || null;
   }
 
-  /** Takes a batch, and what is there; the caller gives the batch back, unless this throws. */
-  #receiveInto(batch: DatagramBatch): number {
+  /** Takes a batch, and what is there, or nothing yet; the caller gives the batch back, unless this throws. */
+  #receiveInto(batch: DatagramBatch, later: boolean): number {
     access.take(batch, RECEIVING);
     try {
-      return this.#batch(batch);
+      if (!later) return this.#batch(batch);
+      this.#open("receive on");
+      return 0;
     } catch (error) {
       access.give(batch);
       throw error;
-    }
-  }
-
-  async #receiveBatchLater(batch: DatagramBatch, signal: AbortSignal | undefined): Promise<number> {
-    try {
-      for (let since = 0;;) {
-        if (this.#lastWait <= SHORT) {
-          const count = this.#spinFor(() => this.#batch(batch) || null);
-          if (count !== null) return await afterTurn(count, count);
-        }
-        const began = now();
-        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
-        this.#lastWait = now() - began;
-        const count = this.#batch(batch);
-        if (count > 0) return await afterTurn(count, count);
-      }
-    } finally {
-      access.give(batch);
     }
   }
 
@@ -505,8 +502,12 @@ export class NativeEngine implements Engine, Receiver, Sender {
   // ---- Sending ----
 
   trySend(data: Uint8Array, remoteAddr?: UdpDestination): number | null {
-    if (!(data instanceof Uint8Array) || data.byteLength === 0) this.#checkData(data);
-    const to = this.#to(this.#open("send on"), remoteAddr);
+    if (!(data instanceof Uint8Array)) this.#checkData(data);
+    return this.#sendTo(data, this.#to(this.#open("send on"), remoteAddr));
+  }
+
+  #sendTo(data: Uint8Array, to: Bytes | null): number | null {
+    if (data.byteLength === 0) this.#checkData(data);
     // Only now: getters of the caller's own may have closed the socket, and the number be that of another.
     const fd = this.#open("send on");
     for (let repeats = 0;;) {
@@ -563,38 +564,49 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
-    if (options === undefined) {
-      try {
+    try {
+      if (options === undefined && this.#senders === null) {
         const sent = this.trySend(data, remoteAddr as UdpDestination);
         if (sent !== null) return afterTurn(sent);
-      } catch (error) {
-        if (!isFull(error)) return Promise.reject(error);
       }
+    } catch (error) {
+      if (!isFull(error)) return Promise.reject(error);
     }
-    return this.#sendLater(data, remoteAddr, options);
+    try {
+      const signal = options === undefined ? undefined : signalOf(options, SENDING);
+      // What is wrong is told at once, however many wait; and it goes where it was told to go by then.
+      this.#checkData(data);
+      const to = this.#to(this.#open("send on"), remoteAddr);
+      return this.#untilSent(() => this.#sendTo(data, to), signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async #sendLater(
-    data: Uint8Array,
-    remoteAddr: UdpDestination | Deno.Addr | undefined,
-    options: WaitOptions | undefined,
-  ): Promise<number> {
-    const signal = options === undefined ? undefined : signalOf(options, SENDING);
-    return await this.#untilSent(() => this.trySend(data, remoteAddr as UdpDestination), signal);
-  }
-
-  /** Sends again and again until there is room; `attempt` gives null where there is none. */
+  /** Waits behind those who wait already, and sends until there is room; `attempt` gives null where there is none. */
   async #untilSent(attempt: () => number | null, signal: AbortSignal | undefined): Promise<number> {
-    for (let since = 0;;) {
-      let full = false;
-      try {
-        const sent = attempt();
-        if (sent !== null) return await afterTurn(sent);
-      } catch (error) {
-        if (!isFull(error)) throw error;
-        full = true;
+    const place = this.#senders = join(this.#senders);
+    let sent: number | null = null;
+    try {
+      let since = 0;
+      const mine = turnOf(place, signal);
+      if (mine !== null) {
+        since = now();
+        await mine;
       }
-      since = await this.#room(full, signal, since);
+      while (sent === null) {
+        let full = false;
+        try {
+          sent = attempt();
+        } catch (error) {
+          if (!isFull(error)) throw error;
+          full = true;
+        }
+        if (sent === null) since = await this.#room(full, signal, since);
+      }
+      return await afterTurn(sent);
+    } finally {
+      this.#senders = leave(place, this.#senders);
     }
   }
 
@@ -619,8 +631,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
     const run = settingsOf(settings, doing);
     const views = data instanceof Uint8Array ? [data] : partsOf(data, doing);
+    const to = this.#to(this.#open("send on"), settings.remoteAddr);
     return await this.#untilSent(() => {
-      const to = this.#to(this.#open("send on"), settings.remoteAddr);
       const control = controlOf(run, this, doing);
       return this.#sendNow(this.#open("send on"), views, to, control, doing);
     }, signal);
@@ -678,7 +690,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
     if (Array.isArray(batch)) return sendArray(this, batch, options, SENDING);
     const one = batch as DatagramBatch;
     try {
-      const progress = this.#begin(one, options);
+      const progress = this.#begin(one, options, this.#senders !== null);
       const { start, end, at } = progress;
       return at === end ? gaveBack(one, at - start) : this.#sendRest(one, progress);
     } catch (error) {
@@ -686,8 +698,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
   }
 
-  /** Takes a batch and sends what goes out now; the caller gives the batch back, unless this throws. */
-  #begin(batch: DatagramBatch, options: (WaitOptions & Part) | undefined): Progress {
+  /** Takes a batch and sends what goes out now, or nothing yet; the caller gives the batch back, unless this throws. */
+  #begin(batch: DatagramBatch, options: (WaitOptions & Part) | undefined, later: boolean): Progress {
     access.take(batch, SENDING);
     let progress: Progress | null = null;
     try {
@@ -696,7 +708,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       const { start, end } = partOf(options, batch.length, SENDING);
       progress = { start, end, at: start, full: false, signal };
       this.#allow(batch, start, end);
-      this.#push(batch, progress);
+      if (!later) this.#push(batch, progress);
       return progress;
     } catch (error) {
       access.give(batch);
@@ -706,8 +718,16 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   async #sendRest(batch: DatagramBatch, progress: Progress): Promise<number> {
     const { signal } = progress;
+    const place = this.#senders = join(this.#senders);
     try {
-      for (let since = 0; progress.at < progress.end;) {
+      let since = 0;
+      const mine = turnOf(place, signal);
+      if (mine !== null) {
+        since = now();
+        await mine;
+        this.#push(batch, progress);
+      }
+      while (progress.at < progress.end) {
         since = await this.#room(progress.full, signal, since);
         signal?.throwIfAborted();
         const before = progress.at;
@@ -718,12 +738,13 @@ export class NativeEngine implements Engine, Receiver, Sender {
     } catch (error) {
       throw withSent(error, progress.at - progress.start);
     } finally {
+      this.#senders = leave(place, this.#senders);
       access.give(batch);
     }
   }
 
   trySendBatch(batch: DatagramBatch, options?: Part): number | null {
-    const { start, end, at } = this.#begin(batch, options);
+    const { start, end, at } = this.#begin(batch, options, false);
     access.give(batch);
     return at === start && at < end ? null : at - start;
   }

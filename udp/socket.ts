@@ -223,6 +223,9 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
   /**
    * Sends a datagram.
    *
+   * Several calls at once go out in the order they were made; on the portable engine that is left to Deno, which changes
+   * it while there is no room.
+   *
    * @param data The payload, at most 65,507 bytes to an IPv4 address and 65,527 to an IPv6 one; the caller's again once
    * the promise is settled.
    * @param remoteAddr Where to: a literal address and a port. On "::" an IPv4 address will do. Left out when the
