@@ -55,6 +55,14 @@ function isAt(places: Bytes, place: number, bytes: Bytes, at: number, length: nu
   return true;
 }
 
+/** Whether two sockaddrs are of one place; an IPv4 address is the same in IPv6's clothes. */
+export function samePlace(one: Bytes, other: Bytes): boolean {
+  const a = addressIn(one, 0, one.byteLength);
+  const b = addressIn(other, 0, other.byteLength);
+  return a.port === b.port && a.hostname.replace(MAPPED, "") === b.hostname.replace(MAPPED, "");
+}
+const MAPPED = /^::ffff:(?=\d+\.)/;
+
 // ---- From people ----
 
 /** Who can say what is being done, should it come to an error. */

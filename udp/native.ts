@@ -33,7 +33,7 @@ import { IP_TOS, IPV6_TCLASS, SO_RCVBUF, SO_SNDBUF } from "../options/mod.ts";
 import { toldOfLeft } from "../socket/left.ts";
 import { drained, fdOf, leaveAbove, ready, setLook, type Socket } from "../socket/socket.ts";
 import { signalOf, type WaitOptions } from "../socket/waits.ts";
-import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6 } from "./address.ts";
+import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6, samePlace } from "./address.ts";
 import { sendArray } from "./array.ts";
 import { access, DatagramBatch, type Receiver, type Sender } from "./batch.ts";
 import { controlOf, settingsOf } from "./control.ts";
@@ -752,14 +752,19 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /** Checks that each destination may be sent to; nobody is asked in the midst of a batch. */
   #allow(batch: DatagramBatch, start: number, end: number): void {
     this.#open("send on");
-    if (this.peer !== null || start === end) return;
+    if (start === end) return;
     // Runs follow each other: the datagrams of one need not be walked.
     for (let run = batch.run(start), last = batch.run(end - 1); run <= last; run++) {
-      const to = access.destination(batch, run);
+      const to = access.destination(batch, run, this.connected);
       if (to === null) {
         // It may have been connected by way of `socket`.
-        if (this.remoteAddr !== null) continue;
+        if (this.connected || this.remoteAddr !== null) continue;
         throw new TypeError(`${SENDING}: the socket has no peer, so each datagram must have a remoteAddr`);
+      }
+      if (this.peer !== null && !samePlace(to, this.peer)) {
+        throw new TypeError(
+          `${SENDING}: the socket has a peer, so remoteAddr must be left out, or be that of the peer`,
+        );
       }
       if (!isGranted(to)) this.#ask(to, false);
     }
@@ -817,7 +822,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   /** Where a datagram of a batch goes; null for the peer. */
   #destination(batch: DatagramBatch, i: number): Bytes | null {
-    return this.peer !== null ? null : access.destination(batch, batch.run(i));
+    return access.destination(batch, batch.run(i), this.connected);
   }
 
   #batchError(batch: DatagramBatch, at: number, errno: number): Error {

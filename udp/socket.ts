@@ -387,14 +387,15 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * Sends many datagrams: neighbours of one size to one destination as trains, which the kernel cuts, where kernel and path
    * allow it, the others in one call all the same.
    *
-   * A batch that was received goes back to the senders; by a connected socket to its peer. Nothing is lost, repeated or
-   * sent out of order when a train is refused, the send buffer is full or the call fails: `batch.sent` always tells how
-   * many the kernel took.
+   * A batch that was received goes back to the senders; by a connected socket to its peer. One that was filled goes where
+   * it says. Nothing is lost, repeated or sent out of order when a train is refused, the send buffer is full or the call
+   * fails: `batch.sent` always tells how many the kernel took.
    *
    * @param batch The datagrams, or an array of them, which is packed into a batch first.
    * @param options Which of them, from `start` to before `end`, and a signal that ends the wait.
    * @returns How many were sent, all of them.
    * @throws {SystemError} As of `send()`; `sent` of the error says how many went out before.
+   * @throws {TypeError} A datagram without a destination, and the socket has no peer; or with another than the peer.
    * @throws {Deno.errors.Busy} Another call uses the batch.
    *
    * @example Several at once

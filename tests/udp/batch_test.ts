@@ -18,6 +18,7 @@ import { both } from "./engines.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
 const NATIVE = { ffi: true, linux: true };
+const NATIVE6 = { ...NATIVE, read: true, files: ["/proc/net/if_inet6"] };
 const LOCAL = "127.0.0.1";
 const ROOM = 4_000_000;
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -62,11 +63,18 @@ async function assertArrive(sender: UdpSocket, lengths: readonly number[], gro =
   );
 }
 
+async function receiveWords(socket: UdpSocket, count: number): Promise<string[]> {
+  const words: string[] = [];
+  while (words.length < count) words.push(text((await socket.receive())[0]));
+  return words;
+}
+
 // ---- The batch itself ----
 
 test("DatagramBatch is an arena with a flat index", NATIVE, () => {
   const batch = new DatagramBatch();
   assertEquals([batch.bytes.byteLength, batch.length, batch.sent], [4 * 2 ** 20, 0, 0]);
+  assertThrows(() => batch.data(0), RangeError, "the batch is empty");
   const to = { hostname: LOCAL, port: 9 };
   assertEquals(batch.add(bytes("abc"), { remoteAddr: to }), true);
   assertEquals(batch.add(bytes(""), { remoteAddr: { ...to } }), true);
@@ -769,6 +777,34 @@ test("connectUdp() sends a batch to the peer without addresses", NATIVE, async (
   for (let i = 0; i < 130; i++) batch.add(numbered(i, 8));
   assertEquals(sender.trySendBatch(batch), 130);
   assertEquals((await receiveAll(receiver, 130)).map(([i]) => i), Array.from({ length: 130 }, (_, i) => i));
+});
+
+test("a batch that is filled goes where it says, by a connected socket to its peer alone", NATIVE6, async () => {
+  using peer = bind();
+  using other = bind();
+  for (const hostname of [LOCAL, "::"]) {
+    using sender = await connectUdp({ ...peer.addr, localAddr: { hostname } });
+    const batch = new DatagramBatch();
+    for (const remoteAddr of [peer.addr, { hostname: `::ffff:${LOCAL}`, port: peer.addr.port }]) {
+      batch.add(bytes("peer"), { remoteAddr });
+    }
+    batch.add(bytes("peer"));
+    assertEquals(await sender.sendBatch(batch), 3);
+    assertEquals(await receiveWords(peer, 3), ["peer", "peer", "peer"]);
+    batch.add(bytes("other"), { remoteAddr: other.addr });
+    const said = "the socket has a peer, so remoteAddr must be left out, or be that of the peer";
+    await assertRejects(() => sender.sendBatch(batch), TypeError, said);
+    assertThrows(() => sender.trySendBatch(batch), TypeError, said);
+    await assertRejects(() => sender.sendBatch([{ data: bytes("other"), remoteAddr: other.addr }]), TypeError, said);
+    assertEquals([batch.sent, peer.tryReceive(), other.tryReceive()], [0, null, null]);
+    assertEquals(await sender.sendBatch(batch, { start: 2, end: 3 }), 1);
+    assertEquals(await receiveWords(peer, 1), ["peer"]);
+    // What the peer sent goes back to it, as a batch and as an array.
+    await peer.send(bytes("echo"), { hostname: LOCAL, port: sender.addr.port });
+    await sender.receiveBatch(batch);
+    assertEquals([await sender.sendBatch(batch), await sender.sendBatch([...batch])], [1, 1]);
+    assertEquals(await receiveWords(peer, 2), ["echo", "echo"]);
+  }
 });
 
 test("datagrams of a batch have settings of their own", NATIVE, async () => {
