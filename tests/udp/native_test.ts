@@ -813,6 +813,13 @@ test(
   },
 );
 
+test("calls that wait behind others time out by their own clocks, however many they are", NATIVE, async () => {
+  using socket = bind();
+  socket.socket.timeouts.receive = 20;
+  const calls = Array.from({ length: 4000 }, () => assertRejects(() => socket.receive(), Deno.errors.TimedOut));
+  await assertWithin(2_000, Promise.all(calls));
+});
+
 test("UdpSocket.sendMessage() takes any number of parts, and says what is no datagram", NATIVE, async () => {
   using socket = bind();
   const remoteAddr = socket.addr;
