@@ -211,8 +211,10 @@ export class PortableEngine implements Engine {
     const signal = signalOf(options, doing);
     if (this.#closed) throw isClosed(doing);
     const { hostname, port } = to.addr;
+    // Aborted, it may go out when the caller has its memory back.
+    const held = signal === undefined ? data : data.slice();
     try {
-      const sending = this.#inner.send(data, { transport: "udp", hostname, port });
+      const sending = this.#inner.send(held, { transport: "udp", hostname, port });
       return await (signal === undefined ? sending : untilAborted(sending, signal));
     } catch (error) {
       if (this.#closed) throw isClosed(doing);

@@ -6,6 +6,7 @@ import { bindUdp, type BindUdpOptions, DatagramBatch, type UdpDestination, type 
 import { type Namespace, NAMESPACES, withPair } from "../multicast/namespace.ts";
 import { test } from "../needs.ts";
 import { assertWithin, sleep, until } from "../time.ts";
+import type { Program } from "../udp/other_program.ts";
 
 const NEEDS = { ...NAMESPACES, run: ["ip", "tc", "python3"] };
 const BYTES = 500;
@@ -49,6 +50,11 @@ class Ends implements Disposable {
     const socket = this.#left.inside(() => bindUdp(options));
     this.#sockets.push(socket);
     return socket;
+  }
+
+  /** Starts a program where the senders are. */
+  start(code: string): Program {
+    return this.#left.start(code);
   }
 
   /** Numbered datagrams in a batch. */
@@ -276,6 +282,35 @@ test(
       assertEquals(batch.sent, 0);
       await ends.change(SLOW);
       assertEquals(await ends.arrived(), count(sent));
+    });
+  },
+);
+
+test(
+  "what Deno's own socket sends after an abort is what it was given, whatever became of the memory",
+  NEEDS,
+  async () => {
+    await withQueue(SLOW, async (ends) => {
+      await using program = ends.start(`
+      Deno.permissions.revokeSync({ name: "ffi" });
+      const socket = udp.bindUdp();
+      const to = ${JSON.stringify(ends.to)};
+      const calls = Array.from({ length: 500 }, () => socket.send(new Uint8Array(${BYTES}), to));
+      const data = new Uint8Array(${BYTES}).fill(1);
+      const controller = new AbortController();
+      const aborted = socket.send(data, to, { signal: controller.signal });
+      controller.abort("enough");
+      await aborted.catch((reason) => console.log(socket.capabilities.engine, reason));
+      data.fill(2);
+      await Promise.all(calls);
+      // Nothing tells when it is sent, but that there is room for others.
+      for (let i = 0; i < 500; i++) await socket.send(new Uint8Array(${BYTES}), to);
+    `);
+      assertEquals(await program.rest(), ["portable enough"]);
+      const numbers = new Set(await ends.arrived());
+      // Whether it goes out is Deno's affair.
+      numbers.delete(0x0101_0101);
+      assertEquals([...numbers], [0]);
     });
   },
 );
