@@ -194,7 +194,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    * Makes room.
    *
    * @param options `byteLength` is that of the arena, default 4 MiB, at most 1 GiB; `maxDatagramSize`, default 65,535,
-   * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 63; with
+   * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 64; with
    * metadata it is 128 at most. A socket with `gro` takes 8 trains at once and has 65,535 bytes for each, whatever is said
    * here, so the arena must have as many.
    * @throws {RangeError} There is no room for one datagram.

@@ -368,6 +368,20 @@ both(
 
 // ---- What the kernel does with them ----
 
+test("an arena is shared out to as many datagrams as it has room for", NATIVE, () => {
+  for (const metadata of [[], ["hopLimit"]] as const) {
+    for (const [count, size] of [[1, 65_535], [2, 65_535], [64, 65_535], [10, 2048], [4, 100], [7, 1]] as const) {
+      using receiver = bind<"hopLimit">({ metadata, receiveBufferSize: ROOM });
+      using sender = bind();
+      const length = Math.min(size, 1000);
+      for (let i = 0; i < count + 2; i++) sender.trySend(numbered(i, length), receiver.addr);
+      const batch = new DatagramBatch({ byteLength: count * size, maxDatagramSize: size });
+      assertEquals([receiver.tryReceiveBatch(batch), receiver.tryReceiveBatch(batch)], [count, Math.min(count, 2)]);
+      for (let i = 0; i < batch.length; i++) assertEquals(batch.data(i), numbered(count + i, length));
+    }
+  }
+});
+
 test("tryReceiveBatch() gives null when there is nothing, else all that are there and fit", NATIVE, async () => {
   using socket = bind({ receiveBufferSize: ROOM });
   using other = bind();
