@@ -277,10 +277,11 @@ export class MessageArena {
   }
 
   #slotsOf(size: number, most: number, control: number): Slots {
-    // Slots a power of two apart fall on the same lines of the cache: one line more, and they do not.
+    const count = Math.max(1, Math.min(most, MESSAGES_MAX, Math.floor(this.byteLength / size)));
+    // Slots a power of two apart fall on the same lines of the cache: one line more, and they do not, where there is room.
     const rounded = Math.ceil(size / 64) * 64;
-    const stride = (rounded & 1023) === 0 ? rounded + 64 : rounded;
-    const count = Math.max(1, Math.min(most, MESSAGES_MAX, Math.floor((this.byteLength - size) / stride) + 1));
+    const wide = (rounded & 1023) === 0 ? rounded + 64 : rounded;
+    const stride = count === 1 ? size : Math.min(wide, Math.floor((this.byteLength - size) / (count - 1)));
     return new Slots(this.#address(), count, size, stride, control);
   }
 

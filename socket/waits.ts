@@ -188,10 +188,7 @@ export class Wait implements Waiter, EventListenerObject {
     this.#timer = undefined;
     if (milliseconds === undefined) return;
     const left = Math.max(0, this.#since + milliseconds - performance.now());
-    this.#timer = timer(
-      () => this.#end(new Deno.errors.TimedOut(`${this.owner[DOING](this.#verb)}: nothing within ${milliseconds} ms`)),
-      left,
-    );
+    this.#timer = timer(() => this.#end(timedOut(this.owner, this.#verb, milliseconds)), left);
     refTimer(this.#timer, this.#refed);
   }
 
@@ -243,8 +240,17 @@ interface Call {
   readonly verb: string;
 }
 
+function timedOut(owner: Owner, verb: string, milliseconds: number): Deno.errors.TimedOut {
+  return new Deno.errors.TimedOut(`${owner[DOING](verb)}: nothing within ${milliseconds} ms`);
+}
+
 /** Waits until the descriptor of a call is ready; resolves to the bits that came. */
 export function readiness(call: Call): Promise<number> {
+  const { timeout } = call;
+  // It waited behind others until now. No timer: there may be thousands, of which each would wait for the one before.
+  if (timeout !== undefined && performance.now() - call.since > timeout) {
+    return Promise.reject(timedOut(call.owner, call.verb, timeout));
+  }
   // It may have come since the call began, between two waits.
   if (call.signal?.aborted) return Promise.reject(call.signal.reason);
   return new Promise((resolve, reject) => void new Wait(call, resolve, reject));

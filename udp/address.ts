@@ -10,9 +10,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export const MOST_IPV4 = 65_507;
 export const MOST_IPV6 = 65_527;
 
-/** An address as people have it. */
+/** An address as people have it, frozen. */
 export function addressOf(hostname: string, port: number): UdpAddress {
-  return { family: hostname.includes(":") ? "inet6" : "inet", transport: "udp", hostname, port };
+  return Object.freeze({ family: hostname.includes(":") ? "inet6" : "inet", transport: "udp", hostname, port });
 }
 
 // ---- From the kernel ----
@@ -54,6 +54,14 @@ function isAt(places: Bytes, place: number, bytes: Bytes, at: number, length: nu
   for (let i = 0; i < length; i++) if (places[place + i] !== bytes[at + i]) return false;
   return true;
 }
+
+/** Whether two sockaddrs are of one place; an IPv4 address is the same in IPv6's clothes. */
+export function samePlace(one: Bytes, other: Bytes): boolean {
+  const a = addressIn(one, 0, one.byteLength);
+  const b = addressIn(other, 0, other.byteLength);
+  return a.port === b.port && a.hostname.replace(MAPPED, "") === b.hostname.replace(MAPPED, "");
+}
+const MAPPED = /^::ffff:(?=\d+\.)/;
 
 // ---- From people ----
 

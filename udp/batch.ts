@@ -41,7 +41,7 @@ export interface Receiver {
 
 /** The socket that a batch is sent by. */
 export interface Sender extends ControlSender {
-  /** Whether it goes to the peer, whatever the batch says of senders. */
+  /** Whether what was received goes to the peer, whoever sent it. */
   readonly connected: boolean;
   readonly trains: TrainLimits;
 }
@@ -78,8 +78,8 @@ export interface BatchAccess {
   first(batch: DatagramBatch, message: number): number;
   /** Says how many were sent. */
   sent(batch: DatagramBatch, count: number): void;
-  /** The destination of a run as bytes; null for the peer. */
-  destination(batch: DatagramBatch, run: number): Bytes | null;
+  /** The destination of a run as bytes; null for the peer. What was received goes to that, where there is one. */
+  destination(batch: DatagramBatch, run: number, connected: boolean): Bytes | null;
   /** The destination of a datagram; null for the peer. */
   to(batch: DatagramBatch, i: number): UdpAddress | null;
   /** What is said of it besides that, the first word; undefined when nothing is. */
@@ -184,7 +184,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
       sent: (batch, count) => {
         batch.#sent = count;
       },
-      destination: (batch, run) => batch.#address(run),
+      destination: (batch, run, connected) => batch.#address(run, connected),
       to: (batch, i) => batch.#received ? batch.remoteAddr(i) : batch.#settings[batch.run(i)]!.remoteAddr,
       word: (batch, i) => batch.#received ? undefined : wordOf(batch.#settings[batch.run(i)]!),
     };
@@ -194,7 +194,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    * Makes room.
    *
    * @param options `byteLength` is that of the arena, default 4 MiB, at most 1 GiB; `maxDatagramSize`, default 65,535,
-   * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 63; with
+   * is the room for each datagram that is received: 2,048 takes 1,024 datagrams at once where 65,535 takes 64; with
    * metadata it is 128 at most. A socket with `gro` takes 8 trains at once and has 65,535 bytes for each, whatever is said
    * here, so the arena must have as many.
    * @throws {RangeError} There is no room for one datagram.
@@ -379,7 +379,9 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     // Neither less than 0, nor behind the last, nor between two.
     if (i >>> 0 !== i || i >= this.#length) {
       throw new RangeError(
-        `Cannot look at datagram ${shown(i)}: it must be a whole number from 0 to ${this.#length - 1}`,
+        `Cannot look at datagram ${shown(i)}: ${
+          this.#length === 0 ? "the batch is empty" : `it must be a whole number from 0 to ${this.#length - 1}`
+        }`,
       );
     }
     return i * ENTRY;
@@ -591,7 +593,7 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
         if (control !== null) most = Math.max(most, control.byteLength);
       }
     }
-    const address = (run: number) => connected ? null : this.#address(run);
+    const address = (run: number) => this.#address(run, connected);
     this.#arena.layOut(
       this.#index,
       start,
@@ -609,8 +611,9 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     this.#laidOut = { start, end, limits, version: limits.version, connected, family };
   }
 
-  #address(run: number): Bytes | null {
+  #address(run: number, connected: boolean): Bytes | null {
     if (!this.#received) return this.#settings[run]!.address;
+    if (connected) return null;
     // What came by a socket of Deno's has an address in words alone.
     if (!this.#byMessages) return encodedDestination("inet", this.#senders[run], SENDING);
     const at = this.#arena.sender(this.#messages[run]!);

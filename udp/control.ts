@@ -51,7 +51,7 @@ export function settingsOf(settings: Settings, doing: string): RunSettings {
   const number = (value: number | undefined, name: string, min: number, max: number) =>
     value === undefined ? undefined : integer(value, `${doing}: ${name}`, min, max);
   return {
-    remoteAddr: remoteAddr === undefined ? null : Object.freeze(addressOf(remoteAddr.hostname, remoteAddr.port)),
+    remoteAddr: remoteAddr === undefined ? null : addressOf(remoteAddr.hostname, remoteAddr.port),
     address,
     flowInfo: (remoteAddr as InetAddress | undefined)?.flowInfo,
     source,

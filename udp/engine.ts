@@ -1,6 +1,6 @@
 // What an engine of UdpSocket has to do, and the checks and errors that all engines share.
 // Sockets of our own by FFI: native.ts. Those of Deno: portable.ts. What people call: socket.ts.
-import { integer, shown } from "../internal/argument.ts";
+import { integer, object, shown } from "../internal/argument.ts";
 import { errnoNumber, type Remedies } from "../internal/errno.ts";
 import { showAddress } from "../internal/sockaddr.ts";
 import type { Socket } from "../socket/socket.ts";
@@ -124,6 +124,11 @@ export function partOf(options: Part | undefined, length: number, doing: string)
   integer(end, `${doing}: end`, 0, length);
   if (start > end) throw new RangeError(`${doing}: start is ${start}, it must not be above end, ${end}`);
   return { start, end };
+}
+
+/** A datagram to send, or an error that begins with what it is. */
+export function outgoing(datagram: unknown, what: string): OutgoingDatagram {
+  return object(datagram, what, "an object with data") as unknown as OutgoingDatagram;
 }
 
 /** The bytes of a datagram in one piece. */

@@ -33,7 +33,8 @@ import { IP_TOS, IPV6_TCLASS, SO_RCVBUF, SO_SNDBUF } from "../options/mod.ts";
 import { toldOfLeft } from "../socket/left.ts";
 import { drained, fdOf, leaveAbove, ready, setLook, type Socket } from "../socket/socket.ts";
 import { signalOf, type WaitOptions } from "../socket/waits.ts";
-import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6 } from "./address.ts";
+import { addressIn, encodedDestination, MOST_IPV4, MOST_IPV6, samePlace } from "./address.ts";
+import { sendArray } from "./array.ts";
 import { access, DatagramBatch, type Receiver, type Sender } from "./batch.ts";
 import { controlOf, settingsOf } from "./control.ts";
 import {
@@ -42,6 +43,7 @@ import {
   isClosed,
   isDetached,
   nameOf,
+  outgoing,
   type Part,
   partOf,
   type Received,
@@ -49,6 +51,7 @@ import {
   tooLong,
   whole,
 } from "./engine.ts";
+import { join, leave, type Place, turnOf } from "./line.ts";
 import { bitOf, FieldReader, FIELDS, spaceOf } from "./metadata.ts";
 import { joinNativeV4, joinNativeV6 } from "./native_join.ts";
 import { TrainLimits } from "./segments.ts";
@@ -105,11 +108,10 @@ const REPEATS = 8;
 
 /** Refusals of a train that single datagrams may not meet. */
 const NO_TRAINS: readonly ErrnoName[] = ["EINVAL", "EIO", "EOPNOTSUPP", "ENOPROTOOPT"];
-/** What arrays of datagrams are sent by, when no call has it; and its bytes. A new one for each would take longer than they do. */
-let spare: DatagramBatch | null = null;
-const SPARE = 256 * 1024;
 /** Segments that every kernel with trains takes. */
 const OLD_SEGMENTS = 64;
+/** Buffers that one message may be made of: UIO_MAXIOV. */
+const PARTS_MAX = 1024;
 
 /** The beginnings of messages of wrong arguments; to name the socket takes longer than most calls. */
 const RECEIVING = "Cannot receive on a UDP socket";
@@ -164,8 +166,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /** With `gro`: the train whose datagrams are given one by one, and the next of them. */
   #train: DatagramBatch | null = null;
   #next = 0;
-  /** Receives that wait: who comes later waits behind them. */
-  #waiting = 0;
+  /** The last of the calls that wait: who comes later waits behind it. */
+  #receivers: Place | null = null;
+  #senders: Place | null = null;
   #lastWait = Infinity;
   #capabilities: UdpCapabilities | null = null;
 
@@ -294,45 +297,53 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   receive(buffer?: Uint8Array, options?: WaitOptions): Promise<Received> {
     // What is there already needs no asynchronous function, which costs as much as a tenth of the call.
-    if (options === undefined && this.#waiting === 0) {
-      try {
+    try {
+      const signal = options === undefined ? undefined : signalOf(options, RECEIVING);
+      if (this.#receivers === null) {
         const got = this.tryReceive(buffer);
         if (got !== null) return afterTurn(got);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    }
-    return this.#receiveLater(buffer, options);
-  }
-
-  async #receiveLater(buffer: Uint8Array | undefined, options: WaitOptions | undefined): Promise<Received> {
-    const signal = options === undefined ? undefined : signalOf(options, RECEIVING);
-    let since = 0;
-    // Those who wait are first.
-    let mine = this.#waiting === 0;
-    for (;;) {
-      if (mine) {
-        const got = this.tryReceive(buffer) ??
-          (this.#lastWait <= SHORT ? this.#spinFor(() => this.tryReceive(buffer)) : null);
-        if (got !== null) return await afterTurn(got);
-      } else {
-        this.#open("receive on");
-        if (buffer !== undefined) this.#check(buffer);
-      }
-      mine = true;
-      since = await this.#arrival(signal, since);
+      } else this.#checkReceive(buffer);
+      return this.#received(() => this.tryReceive(buffer), signal);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 
-  /** Waits until something is there; `since` and the result are those of {@linkcode ready}. */
-  async #arrival(signal: AbortSignal | undefined, since: number): Promise<number> {
-    const began = now();
-    this.#waiting++;
+  /** What is wrong is told at once, however many wait. */
+  #checkReceive(buffer: Uint8Array | undefined): void {
+    this.#open("receive on");
+    if (buffer !== undefined) this.#check(buffer);
+  }
+
+  /**
+   * Waits behind those who wait already, and then until there is something: where nobody waits, the caller has looked.
+   * Gives back the batch that it is put into.
+   */
+  async #received<T>(
+    attempt: () => T | null,
+    signal: AbortSignal | undefined,
+    batch: DatagramBatch | null = null,
+  ): Promise<T> {
+    const place = this.#receivers = join(this.#receivers);
     try {
-      return await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+      let since = 0;
+      let got: T | null = null;
+      const mine = turnOf(place, signal);
+      if (mine !== null) {
+        since = now();
+        await mine;
+        got = attempt();
+      }
+      while ((got ??= this.#lastWait <= SHORT ? this.#spinFor(attempt) : null) === null) {
+        const began = now();
+        since = await ready(this.socket as Socket, READABLE, signal, "receive on", since);
+        this.#lastWait = now() - began;
+        got = attempt();
+      }
+      return await afterTurn(got, batch === null ? 1 : batch.length);
     } finally {
-      this.#waiting--;
-      this.#lastWait = now() - began;
+      this.#receivers = leave(place, this.#receivers);
+      if (batch !== null) access.give(batch);
     }
   }
 
@@ -389,18 +400,21 @@ export class NativeEngine implements Engine, Receiver, Sender {
     return [filled(buffer as Bytes, data), from];
   }
 
-  async receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
-    const signal = signalOf(options, RECEIVING);
-    const buffer = options?.buffer;
-    let since = 0;
-    let mine = this.#waiting === 0;
-    for (;;) {
-      if (buffer !== undefined) this.#check(buffer);
-      const fd = this.#open("receive on");
-      const got = mine ? this.#message(fd, buffer) : null;
-      if (got !== null) return await afterTurn(got);
-      mine = true;
-      since = await this.#arrival(signal, since);
+  receiveMessage(options?: WaitOptions & { buffer?: Bytes }): Promise<Datagram<DatagramField>> {
+    try {
+      const signal = signalOf(options, RECEIVING);
+      const buffer = options?.buffer;
+      const attempt = () => {
+        if (buffer !== undefined) this.#check(buffer);
+        return this.#message(this.#open("receive on"), buffer);
+      };
+      if (this.#receivers === null) {
+        const got = attempt();
+        if (got !== null) return afterTurn(got);
+      } else this.#checkReceive(buffer);
+      return this.#received(attempt, signal);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 
@@ -443,46 +457,29 @@ export class NativeEngine implements Engine, Receiver, Sender {
   receiveBatch(batch: DatagramBatch, options?: WaitOptions): Promise<number> {
     try {
       const signal = signalOf(options, RECEIVING);
-      // Those who wait are first.
-      const count = this.#receiveInto(batch, this.#waiting === 0);
-      return count > 0 ? gaveBack(batch, count) : this.#receiveBatchLater(batch, signal);
+      const count = this.#receiveInto(batch, this.#receivers !== null);
+      return count > 0 ? gaveBack(batch, count) : this.#received(() => this.#batch(batch) || null, signal, batch);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   tryReceiveBatch(batch: DatagramBatch): number | null {
-    const count = this.#receiveInto(batch, true);
+    const count = this.#receiveInto(batch, false);
     access.give(batch);
     return count || null;
   }
 
-  /** Takes a batch, and what is there where that is `mine`; the caller gives the batch back, unless this throws. */
-  #receiveInto(batch: DatagramBatch, mine: boolean): number {
+  /** Takes a batch, and what is there, or nothing yet; the caller gives the batch back, unless this throws. */
+  #receiveInto(batch: DatagramBatch, later: boolean): number {
     access.take(batch, RECEIVING);
     try {
-      return mine ? this.#batch(batch) : 0;
+      if (!later) return this.#batch(batch);
+      this.#open("receive on");
+      return 0;
     } catch (error) {
       access.give(batch);
       throw error;
-    }
-  }
-
-  async #receiveBatchLater(batch: DatagramBatch, signal: AbortSignal | undefined): Promise<number> {
-    try {
-      let mine = this.#waiting === 0;
-      for (let since = 0;;) {
-        if (mine && this.#lastWait <= SHORT) {
-          const count = this.#spinFor(() => this.#batch(batch) || null);
-          if (count !== null) return await afterTurn(count, count);
-        }
-        mine = true;
-        since = await this.#arrival(signal, since);
-        const count = this.#batch(batch);
-        if (count > 0) return await afterTurn(count, count);
-      }
-    } finally {
-      access.give(batch);
     }
   }
 
@@ -505,8 +502,12 @@ export class NativeEngine implements Engine, Receiver, Sender {
   // ---- Sending ----
 
   trySend(data: Uint8Array, remoteAddr?: UdpDestination): number | null {
-    if (!(data instanceof Uint8Array) || data.byteLength === 0) this.#checkData(data);
-    const to = this.#to(this.#open("send on"), remoteAddr);
+    if (!(data instanceof Uint8Array)) this.#checkData(data);
+    return this.#sendTo(data, this.#to(this.#open("send on"), remoteAddr));
+  }
+
+  #sendTo(data: Uint8Array, to: Bytes | null): number | null {
+    if (data.byteLength === 0) this.#checkData(data);
     // Only now: getters of the caller's own may have closed the socket, and the number be that of another.
     const fd = this.#open("send on");
     for (let repeats = 0;;) {
@@ -563,38 +564,49 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
-    if (options === undefined) {
-      try {
+    try {
+      if (options === undefined && this.#senders === null) {
         const sent = this.trySend(data, remoteAddr as UdpDestination);
         if (sent !== null) return afterTurn(sent);
-      } catch (error) {
-        if (!isFull(error)) return Promise.reject(error);
       }
+    } catch (error) {
+      if (!isFull(error)) return Promise.reject(error);
     }
-    return this.#sendLater(data, remoteAddr, options);
+    try {
+      const signal = options === undefined ? undefined : signalOf(options, SENDING);
+      // What is wrong is told at once, however many wait; and it goes where it was told to go by then.
+      this.#checkData(data);
+      const to = this.#to(this.#open("send on"), remoteAddr);
+      return this.#untilSent(() => this.#sendTo(data, to), signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async #sendLater(
-    data: Uint8Array,
-    remoteAddr: UdpDestination | Deno.Addr | undefined,
-    options: WaitOptions | undefined,
-  ): Promise<number> {
-    const signal = options === undefined ? undefined : signalOf(options, SENDING);
-    return await this.#untilSent(() => this.trySend(data, remoteAddr as UdpDestination), signal);
-  }
-
-  /** Sends again and again until there is room; `attempt` gives null where there is none. */
+  /** Waits behind those who wait already, and sends until there is room; `attempt` gives null where there is none. */
   async #untilSent(attempt: () => number | null, signal: AbortSignal | undefined): Promise<number> {
-    for (let since = 0;;) {
-      let full = false;
-      try {
-        const sent = attempt();
-        if (sent !== null) return await afterTurn(sent);
-      } catch (error) {
-        if (!isFull(error)) throw error;
-        full = true;
+    const place = this.#senders = join(this.#senders);
+    let sent: number | null = null;
+    try {
+      let since = 0;
+      const mine = turnOf(place, signal);
+      if (mine !== null) {
+        since = now();
+        await mine;
       }
-      since = await this.#room(full, signal, since);
+      while (sent === null) {
+        let full = false;
+        try {
+          sent = attempt();
+        } catch (error) {
+          if (!isFull(error)) throw error;
+          full = true;
+        }
+        if (sent === null) since = await this.#room(full, signal, since);
+      }
+      return await afterTurn(sent);
+    } finally {
+      this.#senders = leave(place, this.#senders);
     }
   }
 
@@ -606,7 +618,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   async sendMessage(datagram: OutgoingDatagram, options?: WaitOptions): Promise<number> {
     const doing = SENDING;
-    const { data, segmentSize, ...settings } = object(datagram, doing);
+    const { data, segmentSize, ...settings } = outgoing(datagram, `${doing}: the datagram`);
     const signal = signalOf(options, doing);
     if (segmentSize !== undefined) {
       const bytes = whole(data, doing);
@@ -618,9 +630,9 @@ export class NativeEngine implements Engine, Receiver, Sender {
       return bytes.byteLength;
     }
     const run = settingsOf(settings, doing);
-    const views = data instanceof Uint8Array ? [data] : data;
+    const views = data instanceof Uint8Array ? [data] : partsOf(data, doing);
+    const to = this.#to(this.#open("send on"), settings.remoteAddr);
     return await this.#untilSent(() => {
-      const to = this.#to(this.#open("send on"), settings.remoteAddr);
       const control = controlOf(run, this, doing);
       return this.#sendNow(this.#open("send on"), views, to, control, doing);
     }, signal);
@@ -675,10 +687,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
   }
 
   sendBatch(batch: DatagramBatch | readonly OutgoingDatagram[], options?: WaitOptions & Part): Promise<number> {
-    if (Array.isArray(batch)) return this.#sendAll(batch, options);
+    if (Array.isArray(batch)) return sendArray(this, batch, options, SENDING);
     const one = batch as DatagramBatch;
     try {
-      const progress = this.#begin(one, options);
+      const progress = this.#begin(one, options, this.#senders !== null);
       const { start, end, at } = progress;
       return at === end ? gaveBack(one, at - start) : this.#sendRest(one, progress);
     } catch (error) {
@@ -686,8 +698,8 @@ export class NativeEngine implements Engine, Receiver, Sender {
     }
   }
 
-  /** Takes a batch and sends what goes out now; the caller gives the batch back, unless this throws. */
-  #begin(batch: DatagramBatch, options: (WaitOptions & Part) | undefined): Progress {
+  /** Takes a batch and sends what goes out now, or nothing yet; the caller gives the batch back, unless this throws. */
+  #begin(batch: DatagramBatch, options: (WaitOptions & Part) | undefined, later: boolean): Progress {
     access.take(batch, SENDING);
     let progress: Progress | null = null;
     try {
@@ -696,7 +708,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
       const { start, end } = partOf(options, batch.length, SENDING);
       progress = { start, end, at: start, full: false, signal };
       this.#allow(batch, start, end);
-      this.#push(batch, progress);
+      if (!later) this.#push(batch, progress);
       return progress;
     } catch (error) {
       access.give(batch);
@@ -706,8 +718,16 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   async #sendRest(batch: DatagramBatch, progress: Progress): Promise<number> {
     const { signal } = progress;
+    const place = this.#senders = join(this.#senders);
     try {
-      for (let since = 0; progress.at < progress.end;) {
+      let since = 0;
+      const mine = turnOf(place, signal);
+      if (mine !== null) {
+        since = now();
+        await mine;
+        this.#push(batch, progress);
+      }
+      while (progress.at < progress.end) {
         since = await this.#room(progress.full, signal, since);
         signal?.throwIfAborted();
         const before = progress.at;
@@ -718,46 +738,13 @@ export class NativeEngine implements Engine, Receiver, Sender {
     } catch (error) {
       throw withSent(error, progress.at - progress.start);
     } finally {
+      this.#senders = leave(place, this.#senders);
       access.give(batch);
     }
   }
 
-  async #sendAll(
-    datagrams: readonly OutgoingDatagram[],
-    options: (WaitOptions & Part) | undefined,
-  ): Promise<number> {
-    const { start, end } = partOf(options, datagrams.length, SENDING);
-    let sent = 0;
-    let batch = spare ?? new DatagramBatch({ byteLength: SPARE });
-    spare = null;
-    try {
-      for (let i = start; i < end;) {
-        batch.clear();
-        for (; i < end; i++) {
-          const { data, ...settings } = datagrams[i]!;
-          const bytes = whole(data, SENDING);
-          if (batch.add(bytes, settings)) continue;
-          if (batch.length > 0) break;
-          batch = new DatagramBatch();
-          if (batch.add(bytes, settings)) continue;
-          throw new RangeError(
-            `${SENDING}: datagram ${i} is larger than a batch, it must have at most 4 MiB, and no more than 65,536 segments`,
-          );
-        }
-        await this.sendBatch(batch, options?.signal && { signal: options.signal });
-        sent += batch.length;
-      }
-      return sent;
-    } catch (error) {
-      throw withSent(error, sent + ((error as { sent?: number } | undefined)?.sent ?? 0));
-    } finally {
-      batch.clear();
-      if (batch.bytes.byteLength === SPARE) spare = batch;
-    }
-  }
-
   trySendBatch(batch: DatagramBatch, options?: Part): number | null {
-    const { start, end, at } = this.#begin(batch, options);
+    const { start, end, at } = this.#begin(batch, options, false);
     access.give(batch);
     return at === start && at < end ? null : at - start;
   }
@@ -765,14 +752,19 @@ export class NativeEngine implements Engine, Receiver, Sender {
   /** Checks that each destination may be sent to; nobody is asked in the midst of a batch. */
   #allow(batch: DatagramBatch, start: number, end: number): void {
     this.#open("send on");
-    if (this.peer !== null || start === end) return;
+    if (start === end) return;
     // Runs follow each other: the datagrams of one need not be walked.
     for (let run = batch.run(start), last = batch.run(end - 1); run <= last; run++) {
-      const to = access.destination(batch, run);
+      const to = access.destination(batch, run, this.connected);
       if (to === null) {
         // It may have been connected by way of `socket`.
-        if (this.remoteAddr !== null) continue;
+        if (this.connected || this.remoteAddr !== null) continue;
         throw new TypeError(`${SENDING}: the socket has no peer, so each datagram must have a remoteAddr`);
+      }
+      if (this.peer !== null && !samePlace(to, this.peer)) {
+        throw new TypeError(
+          `${SENDING}: the socket has a peer, so remoteAddr must be left out, or be that of the peer`,
+        );
       }
       if (!isGranted(to)) this.#ask(to, false);
     }
@@ -830,7 +822,7 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   /** Where a datagram of a batch goes; null for the peer. */
   #destination(batch: DatagramBatch, i: number): Bytes | null {
-    return this.peer !== null ? null : access.destination(batch, batch.run(i));
+    return access.destination(batch, batch.run(i), this.connected);
   }
 
   #batchError(batch: DatagramBatch, at: number, errno: number): Error {
@@ -929,9 +921,9 @@ function unmapped(address: Bytes): string | null {
   return isMapped(ip) ? formatIp(ip.subarray(12)) : null;
 }
 
-function object(datagram: OutgoingDatagram, doing: string): OutgoingDatagram {
-  if (typeof datagram === "object" && datagram !== null) return datagram;
-  throw new TypeError(`${doing}: the datagram is ${shown(datagram)}, it must be an object with data`);
+/** The parts of a datagram: as they are, or in one piece where they are more than a call of the kernel takes. */
+function partsOf(data: readonly Uint8Array[], doing: string): readonly Uint8Array[] {
+  return Array.isArray(data) && data.length <= PARTS_MAX ? data : [whole(data, doing)];
 }
 
 /** Whether the queue of an interface is full. */

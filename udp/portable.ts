@@ -10,6 +10,7 @@ import { showAddress } from "../internal/sockaddr.ts";
 import { SO_RCVBUF, SO_SNDBUF, type SocketLike } from "../options/mod.ts";
 import { signalOf, type WaitOptions } from "../socket/waits.ts";
 import { addressOf, destinationOf } from "./address.ts";
+import { sendArray } from "./array.ts";
 import { access, type DatagramBatch } from "./batch.ts";
 import { joinV4, joinV6 } from "./deno_join.ts";
 import {
@@ -23,7 +24,6 @@ import {
   type Received,
   sendRemedies,
   tooLong,
-  whole,
 } from "./engine.ts";
 import type { DatagramField, OutgoingDatagram, UdpAddress, UdpCapabilities, UdpDestination } from "./types.ts";
 
@@ -53,6 +53,8 @@ export class PortableEngine implements Engine {
   readonly #zone: string | null;
   readonly #room = new Uint8Array(ROOM);
   readonly #waiters: Waiter[] = [];
+  /** Who sent the last datagram: most come from whoever sent the one before. */
+  #last: UdpAddress | null = null;
   /** A datagram that came when nobody waited any more; it lies in the room. */
   #kept: [Uint8Array<ArrayBuffer>, Deno.Addr] | null = null;
   #pending = false;
@@ -190,7 +192,9 @@ export class PortableEngine implements Engine {
 
   #remote({ hostname, port }: Deno.NetAddr): UdpAddress {
     const zoned = this.#zone !== null && LINK_LOCAL.test(hostname) && !hostname.includes("%");
-    return addressOf(zoned ? `${hostname}%${this.#zone}` : hostname, port);
+    const host = zoned ? `${hostname}%${this.#zone}` : hostname;
+    if (this.#last?.hostname === host && this.#last.port === port) return this.#last;
+    return this.#last = addressOf(host, port);
   }
 
   async send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
@@ -207,8 +211,10 @@ export class PortableEngine implements Engine {
     const signal = signalOf(options, doing);
     if (this.#closed) throw isClosed(doing);
     const { hostname, port } = to.addr;
+    // Aborted, it may go out when the caller has its memory back.
+    const held = signal === undefined ? data : data.slice();
     try {
-      const sending = this.#inner.send(data, { transport: "udp", hostname, port });
+      const sending = this.#inner.send(held, { transport: "udp", hostname, port });
       return await (signal === undefined ? sending : untilAborted(sending, signal));
     } catch (error) {
       if (this.#closed) throw isClosed(doing);
@@ -235,44 +241,26 @@ export class PortableEngine implements Engine {
     options?: WaitOptions & Part,
   ): Promise<number> {
     const doing = `Cannot send on ${this.#name()}`;
-    if (Array.isArray(batch)) return await this.#sendAll(batch, options, doing);
+    if (Array.isArray(batch)) return await sendArray(this, batch, options, doing);
     const one = batch as DatagramBatch;
     access.take(one, doing);
     let sent = 0;
     try {
       access.sent(one, 0);
+      const signal = signalOf(options, doing);
       const { start, end } = partOf(options, one.length, doing);
+      if (this.#closed) throw isClosed(doing);
       for (; start + sent < end; access.sent(one, ++sent)) {
         const word = access.word(one, start + sent);
         if (word !== undefined) throw lacking("sendBatch", word);
         const to = access.to(one, start + sent) ?? undefined;
-        await this.send(one.data(start + sent), to, options?.signal && { signal: options.signal });
+        await this.send(one.data(start + sent), to, signal && { signal });
       }
       return sent;
     } catch (error) {
       throw withSent(error, sent);
     } finally {
       access.give(one);
-    }
-  }
-
-  async #sendAll(
-    datagrams: readonly OutgoingDatagram[],
-    options: (WaitOptions & Part) | undefined,
-    doing: string,
-  ): Promise<number> {
-    const { start, end } = partOf(options, datagrams.length, doing);
-    let sent = 0;
-    try {
-      for (; start + sent < end; sent++) {
-        const { data, remoteAddr, ...more } = datagrams[start + sent]!;
-        const [name] = Object.keys(more);
-        if (name !== undefined) throw lacking("sendBatch", name);
-        await this.send(whole(data, doing), remoteAddr, options?.signal && { signal: options.signal });
-      }
-      return sent;
-    } catch (error) {
-      throw withSent(error, sent);
     }
   }
 

@@ -181,7 +181,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    *
    * Several calls at once are answered in the order they were made. A call that is aborted takes no datagram with it: the
    * one it waited for goes to the next call. A datagram larger than `buffer` is lost, as everywhere with UDP (recv(2)).
-   * A sender that comes again is the very same object, frozen.
+   * The sender is frozen; one that comes again is, as a rule, the very same object.
    *
    * @param buffer Where to put it; the caller's again once the promise is settled. Without it there is room for every
    * datagram.
@@ -222,6 +222,9 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
 
   /**
    * Sends a datagram.
+   *
+   * Several calls at once go out in the order they were made; on the portable engine that is left to Deno, which changes
+   * it while there is no room.
    *
    * @param data The payload, at most 65,507 bytes to an IPv4 address and 65,527 to an IPv6 one; the caller's again once
    * the promise is settled.
@@ -342,7 +345,7 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
   }
 
   /**
-   * Waits for a datagram, then takes all that are there and fit.
+   * Waits for a datagram, then takes all that are there and fit: as many as the batch takes at once.
    *
    * @param batch Where to put them; what was in it is gone.
    * @param options A signal that ends the wait.
@@ -384,14 +387,15 @@ export class UdpSocket<F extends DatagramField = never> implements Deno.Datagram
    * Sends many datagrams: neighbours of one size to one destination as trains, which the kernel cuts, where kernel and path
    * allow it, the others in one call all the same.
    *
-   * A batch that was received goes back to the senders; by a connected socket to its peer. Nothing is lost, repeated or
-   * sent out of order when a train is refused, the send buffer is full or the call fails: `batch.sent` always tells how
-   * many the kernel took.
+   * A batch that was received goes back to the senders; by a connected socket to its peer. One that was filled goes where
+   * it says. Nothing is lost, repeated or sent out of order when a train is refused, the send buffer is full or the call
+   * fails: `batch.sent` always tells how many the kernel took.
    *
    * @param batch The datagrams, or an array of them, which is packed into a batch first.
    * @param options Which of them, from `start` to before `end`, and a signal that ends the wait.
    * @returns How many were sent, all of them.
    * @throws {SystemError} As of `send()`; `sent` of the error says how many went out before.
+   * @throws {TypeError} A datagram without a destination, and the socket has no peer; or with another than the peer.
    * @throws {Deno.errors.Busy} Another call uses the batch.
    *
    * @example Several at once

@@ -2,10 +2,11 @@
 // closed or aborted while it waits for either. Over a cable between two namespaces: tests/multicast/namespace.ts.
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { IP_RECVERR, type SystemError } from "../../options/mod.ts";
-import { bindUdp, type BindUdpOptions, DatagramBatch, type UdpSocket } from "../../udp/mod.ts";
+import { bindUdp, type BindUdpOptions, DatagramBatch, type UdpDestination, type UdpSocket } from "../../udp/mod.ts";
 import { type Namespace, NAMESPACES, withPair } from "../multicast/namespace.ts";
 import { test } from "../needs.ts";
-import { assertWithin, until } from "../time.ts";
+import { assertWithin, sleep, until } from "../time.ts";
+import type { Program } from "../udp/other_program.ts";
 
 const NEEDS = { ...NAMESPACES, run: ["ip", "tc", "python3"] };
 const BYTES = 500;
@@ -49,6 +50,11 @@ class Ends implements Disposable {
     const socket = this.#left.inside(() => bindUdp(options));
     this.#sockets.push(socket);
     return socket;
+  }
+
+  /** Starts a program where the senders are. */
+  start(code: string): Program {
+    return this.#left.start(code);
   }
 
   /** Numbered datagrams in a batch. */
@@ -196,6 +202,118 @@ test("send() and sendMessage() wait for room in the send buffer, and end by abor
     assertEquals(await ends.arrived(), count(sent));
   });
 });
+
+test("what is sent while others wait for room waits behind them, and goes where it was told to go", NEEDS, async () => {
+  for (
+    const [queue, options] of [
+      [SLOW, { sendBufferSize: 20_000 }],
+      [SHORT, { sendBufferSize: 4_000_000, options: [IP_RECVERR.to(true)] }],
+    ] as const
+  ) {
+    await withQueue(queue, async (ends) => {
+      const sender = ends.sender(options);
+      const ended: number[] = [];
+      const calls: Promise<unknown>[] = [];
+      let most = 0;
+      // Some more with each turn, so that there are calls at all times, while room comes and goes.
+      for (let i = 0; i < 2000; await sleep(0)) {
+        // Each turn in another way: to end takes more or less, where nothing has to wait.
+        const send = [
+          (data: Uint8Array, remoteAddr: UdpDestination) => sender.send(data, remoteAddr),
+          (data: Uint8Array, remoteAddr: UdpDestination) => sender.sendMessage({ data, remoteAddr, hopLimit: 9 }),
+          (data: Uint8Array, remoteAddr: UdpDestination) => sender.sendBatch([{ data, remoteAddr }]),
+        ][i / 50 % 3]!;
+        for (const end = i + 50; i < end;) {
+          const [number, remoteAddr] = [i++, { ...ends.to }];
+          calls.push(send(numbered(number), remoteAddr).then(() => ended.push(number)));
+          remoteAddr.port = 9;
+        }
+        most = Math.max(most, calls.length - ended.length);
+      }
+      await Promise.all(calls);
+      assert(most > 50, `${most} waited at once`);
+      assertEquals(ended, count(2000));
+      // Two processors may carry them over a cable, and change the order of some.
+      assertEquals((await ends.arrived()).toSorted((a, b) => a - b), count(2000));
+    });
+  }
+});
+
+test(
+  "a send that waits behind others is told of what is wrong at once, and ends by abort and close()",
+  NEEDS,
+  async () => {
+    await withQueue(STUCK, async (ends) => {
+      const sender = ends.sender({ sendBufferSize: 20_000 });
+      let sent = 0;
+      while (sender.trySend(numbered(sent), ends.to) !== null) sent++;
+      const first = sender.send(numbered(sent), ends.to);
+      await assertRejects(() => sender.send("x" as never, ends.to), TypeError, "it must be a Uint8Array");
+      await assertRejects(
+        () => sender.send(numbered(END - 1), { hostname: "x", port: 7 }),
+        SyntaxError,
+        "literal address",
+      );
+      await assertRejects(() => sender.sendBatch(ends.batch(0, 1), { start: 2 }), RangeError);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const batch = ends.batch(END - 1, 1);
+      const aborted = [
+        sender.send(numbered(END - 1), ends.to, { signal }),
+        sender.sendMessage({ data: numbered(END - 1), remoteAddr: ends.to }, { signal }),
+        sender.sendBatch(batch, { signal }),
+      ];
+      const last = sender.sendBatch(ends.batch(sent + 1, 3));
+      controller.abort("enough");
+      for (const one of aborted) assertEquals(await one.catch((reason) => reason), "enough");
+      assertEquals(batch.sent, 0);
+      await ends.change(SLOW);
+      assertEquals([await first, await last], [BYTES, 3]);
+      sent += 4;
+      await ends.change(STUCK);
+      while (sender.trySend(numbered(sent), ends.to) !== null) sent++;
+      const closed = [
+        sender.send(numbered(END - 1), ends.to),
+        sender.send(numbered(END - 1), ends.to),
+        sender.sendBatch(batch),
+      ];
+      sender.close();
+      for (const one of closed) await assertRejects(() => one, Deno.errors.BadResource, "closed");
+      assertEquals(batch.sent, 0);
+      await ends.change(SLOW);
+      assertEquals(await ends.arrived(), count(sent));
+    });
+  },
+);
+
+test(
+  "what Deno's own socket sends after an abort is what it was given, whatever became of the memory",
+  NEEDS,
+  async () => {
+    await withQueue(SLOW, async (ends) => {
+      await using program = ends.start(`
+      Deno.permissions.revokeSync({ name: "ffi" });
+      const socket = udp.bindUdp();
+      const to = ${JSON.stringify(ends.to)};
+      const calls = Array.from({ length: 500 }, () => socket.send(new Uint8Array(${BYTES}), to));
+      const data = new Uint8Array(${BYTES}).fill(1);
+      const controller = new AbortController();
+      const aborted = socket.send(data, to, { signal: controller.signal });
+      controller.abort("enough");
+      await aborted.catch((reason) => console.log(socket.capabilities.engine, reason));
+      data.fill(2);
+      await Promise.all(calls);
+      // Nothing tells when it is sent, but that there is room for others.
+      for (let i = 0; i < 500; i++) await socket.send(new Uint8Array(${BYTES}), to);
+    `);
+      assertEquals(await program.rest(), ["portable enough"]);
+      const numbers = new Set(await ends.arrived());
+      // Whether it goes out is Deno's affair.
+      numbers.delete(0x0101_0101);
+      assertEquals([...numbers], [0]);
+    });
+  },
+);
 
 test(
   "a full queue of the interface (ENOBUFS) is waited out: nothing is lost that was told as sent, the order is kept",

@@ -9,6 +9,7 @@ import {
   connectUdp,
   DatagramBatch,
   type DatagramField,
+  type OutgoingDatagram,
   type UdpSocket,
 } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
@@ -17,6 +18,7 @@ import { both } from "./engines.ts";
 import { OTHER_PROGRAM, runWith } from "./other_program.ts";
 
 const NATIVE = { ffi: true, linux: true };
+const NATIVE6 = { ...NATIVE, read: true, files: ["/proc/net/if_inet6"] };
 const LOCAL = "127.0.0.1";
 const ROOM = 4_000_000;
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -61,11 +63,18 @@ async function assertArrive(sender: UdpSocket, lengths: readonly number[], gro =
   );
 }
 
+async function receiveWords(socket: UdpSocket, count: number): Promise<string[]> {
+  const words: string[] = [];
+  while (words.length < count) words.push(text((await socket.receive())[0]));
+  return words;
+}
+
 // ---- The batch itself ----
 
 test("DatagramBatch is an arena with a flat index", NATIVE, () => {
   const batch = new DatagramBatch();
   assertEquals([batch.bytes.byteLength, batch.length, batch.sent], [4 * 2 ** 20, 0, 0]);
+  assertThrows(() => batch.data(0), RangeError, "the batch is empty");
   const to = { hostname: LOCAL, port: 9 };
   assertEquals(batch.add(bytes("abc"), { remoteAddr: to }), true);
   assertEquals(batch.add(bytes(""), { remoteAddr: { ...to } }), true);
@@ -216,6 +225,38 @@ both("UdpSocket.sendBatch() and receiveBatch() move datagrams in order", {}, asy
   assertEquals(text((await socket.receive())[0]), "b!");
 });
 
+both("UdpSocket.sendBatch() takes received datagrams as an array, and words that say nothing", {}, async () => {
+  using server = bind();
+  using client = bind();
+  const batch = new DatagramBatch();
+  await client.send(bytes("question"), server.addr);
+  await server.receiveBatch(batch);
+  assertEquals(await server.sendBatch([...batch]), 1);
+  assertEquals(text((await client.receive())[0]), "question");
+  const nothing = { hopLimit: undefined, localAddr: undefined, ttl: 1 };
+  const datagram = { data: bytes("abc"), remoteAddr: server.addr, segmentSize: 2, ...nothing } as OutgoingDatagram;
+  assertEquals(await client.sendBatch([datagram]), 2);
+  assertEquals(text((await server.receive())[0]), "ab");
+  assertEquals(text((await server.receive())[0]), "c");
+  for (const wrong of [null, 5]) {
+    await assertRejects(() => client.sendBatch([datagram, wrong as never]), TypeError, "datagram 1 is");
+  }
+});
+
+both("UdpSocket.sendBatch() of nothing rejects all the same when closed or aborted", {}, async () => {
+  const socket = bind();
+  const reason = new Error("before");
+  for (const nothing of [[], new DatagramBatch()]) {
+    assertEquals(await socket.sendBatch(nothing), 0);
+    const error = await assertRejects(() => socket.sendBatch(nothing, { signal: AbortSignal.abort(reason) }));
+    assertStrictEquals(error, reason);
+  }
+  socket.close();
+  for (const nothing of [[], new DatagramBatch()]) {
+    await assertRejects(() => socket.sendBatch(nothing), Deno.errors.BadResource, "closed");
+  }
+});
+
 both("UdpSocket.batches() gives one batch over and over until close(), and it can be sent back", {}, async () => {
   using client = bind();
   const server = bind();
@@ -326,6 +367,20 @@ both(
 );
 
 // ---- What the kernel does with them ----
+
+test("an arena is shared out to as many datagrams as it has room for", NATIVE, () => {
+  for (const metadata of [[], ["hopLimit"]] as const) {
+    for (const [count, size] of [[1, 65_535], [2, 65_535], [64, 65_535], [10, 2048], [4, 100], [7, 1]] as const) {
+      using receiver = bind<"hopLimit">({ metadata, receiveBufferSize: ROOM });
+      using sender = bind();
+      const length = Math.min(size, 1000);
+      for (let i = 0; i < count + 2; i++) sender.trySend(numbered(i, length), receiver.addr);
+      const batch = new DatagramBatch({ byteLength: count * size, maxDatagramSize: size });
+      assertEquals([receiver.tryReceiveBatch(batch), receiver.tryReceiveBatch(batch)], [count, Math.min(count, 2)]);
+      for (let i = 0; i < batch.length; i++) assertEquals(batch.data(i), numbered(count + i, length));
+    }
+  }
+});
 
 test("tryReceiveBatch() gives null when there is nothing, else all that are there and fit", NATIVE, async () => {
   using socket = bind({ receiveBufferSize: ROOM });
@@ -736,6 +791,34 @@ test("connectUdp() sends a batch to the peer without addresses", NATIVE, async (
   for (let i = 0; i < 130; i++) batch.add(numbered(i, 8));
   assertEquals(sender.trySendBatch(batch), 130);
   assertEquals((await receiveAll(receiver, 130)).map(([i]) => i), Array.from({ length: 130 }, (_, i) => i));
+});
+
+test("a batch that is filled goes where it says, by a connected socket to its peer alone", NATIVE6, async () => {
+  using peer = bind();
+  using other = bind();
+  for (const hostname of [LOCAL, "::"]) {
+    using sender = await connectUdp({ ...peer.addr, localAddr: { hostname } });
+    const batch = new DatagramBatch();
+    for (const remoteAddr of [peer.addr, { hostname: `::ffff:${LOCAL}`, port: peer.addr.port }]) {
+      batch.add(bytes("peer"), { remoteAddr });
+    }
+    batch.add(bytes("peer"));
+    assertEquals(await sender.sendBatch(batch), 3);
+    assertEquals(await receiveWords(peer, 3), ["peer", "peer", "peer"]);
+    batch.add(bytes("other"), { remoteAddr: other.addr });
+    const said = "the socket has a peer, so remoteAddr must be left out, or be that of the peer";
+    await assertRejects(() => sender.sendBatch(batch), TypeError, said);
+    assertThrows(() => sender.trySendBatch(batch), TypeError, said);
+    await assertRejects(() => sender.sendBatch([{ data: bytes("other"), remoteAddr: other.addr }]), TypeError, said);
+    assertEquals([batch.sent, peer.tryReceive(), other.tryReceive()], [0, null, null]);
+    assertEquals(await sender.sendBatch(batch, { start: 2, end: 3 }), 1);
+    assertEquals(await receiveWords(peer, 1), ["peer"]);
+    // What the peer sent goes back to it, as a batch and as an array.
+    await peer.send(bytes("echo"), { hostname: LOCAL, port: sender.addr.port });
+    await sender.receiveBatch(batch);
+    assertEquals([await sender.sendBatch(batch), await sender.sendBatch([...batch])], [1, 1]);
+    assertEquals(await receiveWords(peer, 2), ["echo", "echo"]);
+  }
 });
 
 test("datagrams of a batch have settings of their own", NATIVE, async () => {

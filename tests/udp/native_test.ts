@@ -27,8 +27,8 @@ import {
   type UdpSocket,
 } from "../../udp/mod.ts";
 import { test } from "../needs.ts";
-import { sleep, until } from "../time.ts";
-import { OTHER_PROGRAM, runWith } from "./other_program.ts";
+import { assertWithin, until } from "../time.ts";
+import { OTHER_PROGRAM, runArguments, runWith, script, start } from "./other_program.ts";
 
 const NATIVE = { ffi: true, linux: true };
 const NATIVE6 = { ...NATIVE, read: true, files: ["/proc/net/if_inet6"] };
@@ -739,28 +739,97 @@ test("receive() calls that are made at once end in the order in which they were 
   assertEquals(ended, Array.from({ length: COUNT }, (_, i) => i));
 });
 
-test("a receive that waits has what comes first, whichever call is made when it has come", NATIVE, async (t) => {
-  const calls = {
-    receive: async (socket: UdpSocket) => (await socket.receive())[0][0],
-    receiveMessage: async (socket: UdpSocket) => (await socket.receiveMessage()).data[0],
-    receiveBatch: async (socket: UdpSocket) => {
-      const batch = new DatagramBatch({ byteLength: 64, maxDatagramSize: 64 });
-      await socket.receiveBatch(batch);
-      return batch.data(0)[0];
-    },
-  };
-  for (const [first, one] of Object.entries(calls)) {
-    for (const [second, other] of Object.entries(calls)) {
-      await t.step(`${first}() before ${second}()`, async () => {
-        using receiver = bind();
-        using sender = bind();
-        const waits = one(receiver);
-        await sleep(1);
-        sender.trySend(Uint8Array.of(1), receiver.addr);
-        const comes = other(receiver);
-        sender.trySend(Uint8Array.of(2), receiver.addr);
-        assertEquals([await waits, await comes], [1, 2]);
-      });
+test("calls that wait at once take datagrams in the order in which they were made", OTHER_PROGRAM, async () => {
+  const COUNT = 4000;
+  using socket = bind({ receiveBufferSize: 4_000_000 });
+  await using sender = start(
+    Deno.execPath(),
+    runArguments(["--allow-net", "--allow-ffi"]),
+    script(
+      `const socket = udp.bindUdp({ hostname: "127.0.0.1" });
+       const to = ${JSON.stringify(socket.addr)};
+       for (let i = 0; i < ${COUNT}; i++) {
+         socket.trySend(new Uint8Array([i & 255, i >> 8]), to);
+         // So that there are looks at the socket between one and the next.
+         for (const since = performance.now(); performance.now() - since < 0.03;);
+       }`,
+    ),
+  );
+  const numbers: number[] = [];
+  let calls = 0;
+  const signal = AbortSignal.timeout(10_000);
+  const loops = Array.from({ length: 8 }, async (_, i) => {
+    while (calls < COUNT) {
+      const call = calls++;
+      const [a, b] = i % 2 === 0
+        ? (await socket.receive(undefined, { signal }))[0]
+        : (await socket.receiveMessage({ signal })).data;
+      numbers[call] = a! | b! << 8;
     }
+  });
+  await Promise.all(loops);
+  assertEquals(numbers, Array.from({ length: COUNT }, (_, i) => i));
+  assertEquals(await sender.rest(), []);
+});
+
+test("receive() waits behind receiveBatch(), and receiveBatch() behind receive()", NATIVE, async () => {
+  for (const gro of [false, true]) {
+    using socket = bind({ gro });
+    const batch = new DatagramBatch();
+    const first = socket.receiveBatch(batch);
+    socket.trySend(bytes("one"), socket.addr);
+    const second = socket.receive();
+    assertEquals([await assertWithin(5_000, first), text(batch.data(0))], [1, "one"]);
+    const third = socket.receiveBatch(batch);
+    assertThrows(() => batch.clear(), Deno.errors.Busy);
+    for (const word of ["two", "six"]) socket.trySend(bytes(word), socket.addr);
+    assertEquals(text((await second)[0]), "two");
+    assertEquals([await third, text(batch.data(0))], [1, "six"]);
+  }
+});
+
+test(
+  "a call that waits behind others is told of what is wrong at once, and ends by abort and close()",
+  NATIVE,
+  async () => {
+    const socket = bind();
+    const batch = new DatagramBatch();
+    const first = socket.receive();
+    await assertRejects(() => socket.receive(5 as never), TypeError, "it must be a Uint8Array");
+    await assertRejects(() => socket.receiveMessage({ buffer: 5 as never }), TypeError, "it must be a Uint8Array");
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = [socket.receive(undefined, { signal }), socket.receiveBatch(batch, { signal })];
+    const last = socket.receiveMessage();
+    const reason = new Error("enough");
+    controller.abort(reason);
+    for (const call of calls) assertStrictEquals(await assertRejects(() => call), reason);
+    for (const word of ["one", "two"]) socket.trySend(bytes(word), socket.addr);
+    assertEquals([text((await first)[0]), text((await last).data)], ["one", "two"]);
+    const closed = [socket.receive(), socket.receiveMessage(), socket.receiveBatch(batch), socket.receive()];
+    socket.close();
+    for (const call of closed) await assertRejects(() => call, Deno.errors.BadResource, "closed");
+    batch.clear();
+  },
+);
+
+test("calls that wait behind others time out by their own clocks, however many they are", NATIVE, async () => {
+  using socket = bind();
+  socket.socket.timeouts.receive = 20;
+  const calls = Array.from({ length: 4000 }, () => assertRejects(() => socket.receive(), Deno.errors.TimedOut));
+  await assertWithin(2_000, Promise.all(calls));
+});
+
+test("UdpSocket.sendMessage() takes any number of parts, and says what is no datagram", NATIVE, async () => {
+  using socket = bind();
+  const remoteAddr = socket.addr;
+  const data = Array.from({ length: 1025 }, (_, i) => new Uint8Array([i]));
+  assertEquals(await socket.sendMessage({ data, remoteAddr }), 1025);
+  assertEquals((await socket.receive())[0], new Uint8Array(1025).map((_, i) => i));
+  for (const wrong of [5, null, undefined]) {
+    await assertRejects(() => socket.sendMessage(wrong as never), TypeError, "it must be an object with data");
+  }
+  for (const wrong of [{}, { data: "x" }, { data: { length: 1 } }]) {
+    await assertRejects(() => socket.sendMessage({ ...wrong, remoteAddr } as never), TypeError, "the data is");
   }
 });

@@ -42,6 +42,16 @@ both("UdpSocket.receive() gives the datagram and its sender, in memory of its ow
   assertEquals(from, { family: "inet", transport: "udp", hostname: LOCAL, port: b.addr.port });
 });
 
+both("addresses are frozen, and a sender that comes again is the very same object", {}, async () => {
+  using socket = bind();
+  const batch = new DatagramBatch();
+  for (let i = 0; i < 3; i++) await socket.send(bytes("x"), socket.addr);
+  const [[, one], [, two]] = [await socket.receive(), await socket.receive()];
+  await socket.receiveBatch(batch);
+  assertStrictEquals(one, two);
+  for (const address of [socket.addr, one, batch.remoteAddr(0)]) assert(Object.isFrozen(address));
+});
+
 both("UdpSocket.receive() fills the caller's buffer and gives that part of it", {}, async () => {
   using socket = bind();
   await socket.send(bytes("hello"), socket.addr);
