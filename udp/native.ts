@@ -51,7 +51,7 @@ import {
   tooLong,
   whole,
 } from "./engine.ts";
-import { join, leave, type Place, turnOf } from "./line.ts";
+import { join, leave, type Place, turnOf } from "../internal/line.ts";
 import { bitOf, FieldReader, FIELDS, spaceOf } from "./metadata.ts";
 import { joinNativeV4, joinNativeV6 } from "./native_join.ts";
 import { TrainLimits } from "./segments.ts";
@@ -565,15 +565,15 @@ export class NativeEngine implements Engine, Receiver, Sender {
 
   send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
     try {
-      if (options === undefined && this.#senders === null) {
-        const sent = this.trySend(data, remoteAddr as UdpDestination);
-        if (sent !== null) return afterTurn(sent);
-      }
-    } catch (error) {
-      if (!isFull(error)) return Promise.reject(error);
-    }
-    try {
       const signal = options === undefined ? undefined : signalOf(options, SENDING);
+      if (this.#senders === null) {
+        try {
+          const sent = this.trySend(data, remoteAddr as UdpDestination);
+          if (sent !== null) return afterTurn(sent);
+        } catch (error) {
+          if (!isFull(error)) throw error;
+        }
+      }
       // What is wrong is told at once, however many wait; and it goes where it was told to go by then.
       this.#checkData(data);
       const to = this.#to(this.#open("send on"), remoteAddr);
@@ -604,10 +604,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
         }
         if (sent === null) since = await this.#room(full, signal, since);
       }
-      return await afterTurn(sent);
     } finally {
       this.#senders = leave(place, this.#senders);
     }
+    return await afterTurn(sent);
   }
 
   /** Waits for room: in the queue of the interface where that is `full`, else in the socket. */
