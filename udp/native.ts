@@ -604,10 +604,10 @@ export class NativeEngine implements Engine, Receiver, Sender {
         }
         if (sent === null) since = await this.#room(full, signal, since);
       }
+      return await afterTurn(sent);
     } finally {
       this.#senders = leave(place, this.#senders);
     }
-    return await afterTurn(sent);
   }
 
   /** Waits for room: in the queue of the interface where that is `full`, else in the socket. */
