@@ -1,5 +1,5 @@
 // Calls that wait for one socket, in the order in which they were made: the first tries, those behind wait for it.
-// Who stands in line: native.ts. How the first of them waits for its socket: socket/waits.ts.
+// Who stands in line: socket/socket.ts, udp/native.ts. How the first of them waits for its socket: socket/waits.ts.
 
 /** The place of a call. A line is known by its last place, null while nobody waits: sockets are many, lines are few. */
 export interface Place {

@@ -25,6 +25,7 @@ import {
 import { decodeControl, encodeControl } from "../internal/cmsg.ts";
 import { LAYOUT } from "../internal/layout.ts";
 import { libc } from "../internal/libc.ts";
+import { join, leave, type Place, turnOf } from "../internal/line.ts";
 import { type LibcIo, libcIo } from "../internal/libc_io.ts";
 import { type RawMessage, receiveMessage, sendMessage, touch } from "../internal/msghdr.ts";
 import { specOf } from "../internal/option_call.ts";
@@ -113,6 +114,9 @@ export interface ReceiveFlags {
 }
 
 const ACCEPT_REMEDIES: Remedies = { EINVAL: "the socket does not listen: call listen() first", ...DESCRIPTOR_REMEDIES };
+
+/** Where calls wait for those that were made before them. */
+type Line = "#receivers" | "#senders";
 
 /** What calls are called in messages; made once, as thousands may wait. */
 const VERBS = { receive: "receive on", send: "send on", accept: "accept on" } as const;
@@ -264,6 +268,9 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   #leftAbove = false;
   /** How many bytes those have taken that are still to fill their buffers. */
   #taken = 0;
+  /** The last of the calls that wait to receive, and of those that wait to send: who comes later waits behind it. */
+  #receivers: Place | null = null;
+  #senders: Place | null = null;
   /** The address of a connect that goes on in the kernel. */
   #connecting: Bytes | null = null;
   /** How many connects were undone for another. */
@@ -570,8 +577,36 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     await (this.#pauses ??= new Pauses(this.#refed)).pause(milliseconds, signal);
   }
 
+  /** In which line a call stands when it waits; null for those that nobody has to wait behind. */
+  #lineOf(kind: WaitKind, interest: number, options: WaitOptions & ReceiveFlags | undefined): Line | null {
+    // What the error queue has, and what is urgent, comes by another way than the data.
+    if (kind === "receive") return interest === 0 || options?.outOfBand === true ? null : "#receivers";
+    // Datagrams may go to several receivers, and one of them may be full.
+    return kind === "send" && (this.type === "stream" || this.type === "seqpacket") ? "#senders" : null;
+  }
+
+  #lastOf(line: Line | null): Place | null {
+    return line === null ? null : line === "#receivers" ? this.#receivers : this.#senders;
+  }
+
+  #setLast(line: Line, last: Place | null): void {
+    if (line === "#receivers") this.#receivers = last;
+    else this.#senders = last;
+  }
+
+  #join(line: Line): Place {
+    const place = join(this.#lastOf(line));
+    this.#setLast(line, place);
+    return place;
+  }
+
+  #giveUpPlace(line: Line, place: Place): void {
+    this.#setLast(line, leave(place, this.#lastOf(line)));
+  }
+
   /**
    * Makes a call again and again until it has not to wait, and lets others have their turn also when it never had to.
+   * Calls that wait are served in the order in which they were made.
    *
    * @param attempt The call, now; null when it would block.
    * @param silent Whether the kernel has no event for what is waited for.
@@ -586,10 +621,12 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     // What need not wait needs no asynchronous function, which costs as much as a short call.
     try {
       const signal = options === undefined ? undefined : signalOf(options, () => this.#doing(kind));
-      const result = attempt();
-      return result === null
-        ? this.#untilReady(attempt, interest, kind, signal, silent)
-        : afterTurn(result, weight(result));
+      const line = this.#lineOf(kind, interest, options);
+      if (this.#lastOf(line) === null) {
+        const result = attempt();
+        if (result !== null) return afterTurn(result, weight(result));
+      } else this.#open(VERBS[kind]);
+      return this.#untilReady(attempt, interest, kind, signal, silent, line);
     } catch (error) {
       return afterTurn(null).then(() => {
         throw error;
@@ -603,22 +640,30 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     kind: "receive" | "send" | "accept",
     signal: AbortSignal | undefined,
     silent: boolean,
+    line: Line | null,
   ): Promise<T> {
     const verb = VERBS[kind];
-    for (let since = 0;;) {
-      const began = now();
-      since ||= began;
-      if (silent) await this.#pause(kind, verb, signal, since);
-      else this.#heard(await this.#ready(interest, kind, signal, verb, since));
-      this.#lastWait = now() - began;
-      let result: T | null;
-      try {
-        result = attempt();
-      } catch (error) {
-        await afterTurn(null);
-        throw error;
+    const place = line === null ? null : this.#join(line);
+    try {
+      const others = place === null ? null : turnOf(place, signal);
+      for (let since = 0, behind = others !== null;; behind = false) {
+        const began = now();
+        since ||= began;
+        if (behind) await others;
+        else if (silent) await this.#pause(kind, verb, signal, since);
+        else this.#heard(await this.#ready(interest, kind, signal, verb, since));
+        this.#lastWait = now() - began;
+        let result: T | null;
+        try {
+          result = attempt();
+        } catch (error) {
+          await afterTurn(null);
+          throw error;
+        }
+        if (result !== null) return await afterTurn(result, weight(result));
       }
-      if (result !== null) return await afterTurn(result, weight(result));
+    } finally {
+      if (place !== null) this.#giveUpPlace(line!, place);
     }
   }
 
@@ -847,17 +892,18 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
 
   /**
    * Sends all of it. On failure the error's `sent` says how much went out; the reason of a signal gets it too, so calls
-   * that are to be told apart need a signal each. Two at once on a stream mix their bytes, as in C: await the first.
+   * that are to be told apart need a signal each. Of two at once on a stream the second begins when the first has ended.
    */
   sendAll(data: Uint8Array, options?: WaitOptions & SendFlags): Promise<void> {
     try {
       const signal = signalOf(options, () => this.#doing("send"));
       // Its length is asked once: a buffer that is transferred meanwhile is an error, not the end.
       const { byteLength } = usable(data, "send");
-      const count = this.trySend(data, options);
+      const line = this.#lineOf("send", WRITABLE, options);
+      const count = this.#lastOf(line) === null ? this.trySend(data, options) : null;
       return count === byteLength
         ? afterTurn(undefined, weight(count))
-        : this.#sendRest(data, byteLength, count, signal, options);
+        : this.#sendRest(data, byteLength, count, signal, options, line);
     } catch (error) {
       return Promise.reject(withSent(error, 0));
     }
@@ -870,12 +916,17 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     count: number | null,
     signal: AbortSignal | undefined,
     options: (WaitOptions & SendFlags) | undefined,
+    line: Line | null,
   ): Promise<void> {
     let sent = 0;
     let since = 0;
+    const place = line === null ? null : this.#join(line);
     try {
-      for (;;) {
-        if (count === null) {
+      for (let others = place === null ? null : turnOf(place, signal);; others = null) {
+        if (others !== null) {
+          since = now();
+          await others;
+        } else if (count === null) {
           since ||= now();
           await this.#ready(WRITABLE, "send", signal, "send on", since);
         } else {
@@ -894,6 +945,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       }
     } catch (error) {
       throw withSent(error, sent);
+    } finally {
+      if (place !== null) this.#giveUpPlace(line!, place);
     }
   }
 
@@ -982,7 +1035,13 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     const signal = signalOf(options, () => doing);
     let filled = 0;
     let since = 0;
+    const place = this.#join("#receivers");
     try {
+      const before = turnOf(place, signal);
+      if (before !== null) {
+        since = now();
+        await before;
+      }
       while (filled < usable(buffer, "receive").byteLength) {
         const got = this.tryReceive(buffer.subarray(filled), options);
         if (got === null) {
@@ -1005,6 +1064,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
       throw error;
     } finally {
       this.#taken -= filled;
+      this.#giveUpPlace("#receivers", place);
     }
   }
 
