@@ -726,8 +726,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /**
    * Connects: connect(2). Of a datagram socket only the peer is set.
    *
-   * After an abort the attempt goes on in the kernel: the next call to the same address joins it, one to another address
-   * undoes it first.
+   * Calls to one address share an attempt, and how it ends. After an abort it goes on in the kernel: the next call to the
+   * same address joins it, one to another address undoes it first, unless it has connected by then.
    *
    * @param address The peer, a literal address: see `resolveAddress`.
    * @param options A signal that ends the wait.
