@@ -133,6 +133,15 @@ const name = new Uint8Array(SOCKADDR_MAX);
 const nameLength = new Uint32Array(1);
 const now = performance.now.bind(performance);
 
+/** A connect, and all the calls that wait for it. */
+interface Attempt {
+  readonly bytes: Bytes;
+  /** Whether the kernel goes on with it by itself: not where the queue of a unix listener was full. */
+  goesOn: boolean;
+  /** How it ended, 0 for connected; null before. */
+  errno: number | null;
+}
+
 /** A descriptor of a socket, as long as that socket owns it. */
 interface Held {
   readonly fd: number;
@@ -271,10 +280,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** The last of the calls that wait to receive, and of those that wait to send: who comes later waits behind it. */
   #receivers: Place | null = null;
   #senders: Place | null = null;
-  /** The address of a connect that goes on in the kernel. */
-  #connecting: Bytes | null = null;
-  /** How many connects were undone for another. */
-  #undone = 0;
+  /** The connect that is not over, as far as is known. */
+  #attempt: Attempt | null = null;
   #unlink: SocketFile | null = null;
   /** Whether permissions were asked for already. */
   #trusted = false;
@@ -510,7 +517,7 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /** What a call does, in the message of a timeout. */
   [DOING](verb: string): string {
     // Who is not reached matters, not the port at this end.
-    if (verb === "connect" && this.#connecting !== null) return this.#connectDoing(this.#connecting);
+    if (verb === "connect" && this.#attempt !== null) return this.#connectDoing(this.#attempt.bytes);
     return `Cannot ${verb} ${this.#shown()}`;
   }
 
@@ -764,8 +771,8 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   /**
    * Connects: connect(2). Of a datagram socket only the peer is set.
    *
-   * After an abort the attempt goes on in the kernel: the next call to the same address joins it, one to another address
-   * undoes it first.
+   * Calls to one address share an attempt, and how it ends. After an abort it goes on in the kernel: the next call to the
+   * same address joins it, one to another address undoes it first, unless it has connected by then.
    *
    * @param address The peer, a literal address: see `resolveAddress`.
    * @param options A signal that ends the wait.
@@ -776,12 +783,10 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
   async connect(address: AddressInput<F>, options?: WaitOptions): Promise<void> {
     const signal = signalOf(options, () => `Cannot connect ${this.#shown()}`);
     let since = 0;
-    const bytes = this.#begin(address);
-    const undone = this.#undone;
+    const attempt = this.#begin(address);
     for (let waited = false;; waited = true) {
-      if (this.#undone !== undone) throw this.#connectError(bytes, errnoNumber("ECONNABORTED"));
       // The second call tells how the first went, and ends the attempt in the kernel, which reading SO_ERROR does not.
-      const state = this.#connectNow(bytes, waited);
+      const state = this.#connectNow(attempt, waited);
       if (state === "connected") {
         return await afterTurn(undefined);
       }
@@ -799,53 +804,64 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
     return this.#connectNow(this.#begin(address), false) === "connected" ? true : null;
   }
 
-  #begin(address: AddressInput<F>): Bytes {
+  /** The attempt to connect to an address: the one that is under way already, or a new one in the place of any other. */
+  #begin(address: AddressInput<F>): Attempt {
     this.#open("connect");
     const bytes = this.#encode(address, "connect");
     if (!hasPorts(this.type, this.protocol)) fillPort(bytes, "linux", this.protocol);
-    if (this.#connecting !== null && !sameBytes(this.#connecting, bytes)) {
-      // Asks how the attempt went, and undoes it only while it goes on: what is connected stays so, for who waits for it too.
-      if (failed(this.#io.connect(this.#fd, this.#connecting)) && !failedWith("EISCONN")) {
-        if (failedWith("EALREADY")) this.#io.connect(this.#fd, UNSPECIFIED);
-        this.#undone++;
-      }
-      this.#connecting = null;
+    const before = this.#attempt;
+    if (before !== null) {
+      if (sameBytes(before.bytes, bytes)) return before;
+      this.#end(before, this.#undo(before));
     }
-    return bytes;
+    return { bytes, goesOn: false, errno: null };
   }
 
-  #connectNow(bytes: Bytes, waited: boolean): "connected" | "in progress" | "queue full" {
-    if (waited && (this.family === "vsock" || this.family === "bluetooth")) {
+  /** How an attempt ended, an errno or 0. It is undone only while it goes on: what is connected stays so. */
+  #undo({ bytes, goesOn }: Attempt): number {
+    if (goesOn) {
+      if (!failed(this.#io.connect(this.#fd, bytes)) || failedWith("EISCONN")) return 0;
+      if (!failedWith("EALREADY")) return lastErrno();
+      this.#io.connect(this.#fd, UNSPECIFIED);
+    }
+    return errnoNumber("ECONNABORTED");
+  }
+
+  /** Notes how an attempt ended, for all who wait for it. */
+  #end(attempt: Attempt, errno: number): void {
+    attempt.errno = errno;
+    if (this.#attempt !== attempt) return;
+    this.#attempt = null;
+    // The kernel tells one of them, and perhaps no more once another attempt has begun.
+    if (this.#entry !== null) wakeWaiters(this.#entry);
+  }
+
+  #connectNow(attempt: Attempt, waited: boolean): "connected" | "in progress" | "queue full" {
+    const fd = this.#open("connect");
+    const { bytes } = attempt;
+    if (waited && attempt.errno === null && (this.family === "vsock" || this.family === "bluetooth")) {
       // Here a second call would begin anew, or say for ever that the first goes on.
-      const errno = pendingError(this.#open("connect"));
-      if (errno !== 0) {
-        this.#connecting = null;
-        throw this.#connectError(bytes, errno);
-      }
+      const errno = pendingError(fd);
+      if (errno !== 0) this.#end(attempt, errno);
     }
-    for (;;) {
-      if (!failed(this.#io.connect(this.#open("connect"), bytes))) {
-        this.#connecting = null;
-        return "connected";
-      }
-      if (failedWith("EINTR")) continue;
-      if (failedWith("EAGAIN") && this.family === "unix") return "queue full";
-      if (failedWith("EISCONN") && (waited || this.#connecting !== null)) {
-        this.#connecting = null;
-        return "connected";
-      }
-      if (failedWith("ECONNABORTED") && this.#connecting !== null && !waited) {
+    while (attempt.errno === null) {
+      if (!failed(this.#io.connect(fd, bytes)) || (failedWith("EISCONN") && attempt.goesOn)) this.#end(attempt, 0);
+      else if (failedWith("EINTR")) continue;
+      else if (failedWith("ECONNABORTED") && attempt.goesOn && !waited) {
         // The attempt failed, and its error was read from SO_ERROR: this is the next one.
-        this.#connecting = null;
-        continue;
+        attempt.goesOn = false;
+      } else {
+        const full = failedWith("EAGAIN") && this.family === "unix";
+        attempt.goesOn = failedWith("EINPROGRESS") || failedWith("EALREADY");
+        if (full || attempt.goesOn) {
+          this.#attempt = attempt;
+          return full ? "queue full" : "in progress";
+        }
+        this.#end(attempt, lastErrno());
       }
-      if (!failedWith("EINPROGRESS") && !failedWith("EALREADY")) {
-        this.#connecting = null;
-        throw this.#connectError(bytes, lastErrno());
-      }
-      this.#connecting = bytes;
-      return "in progress";
     }
+    if (attempt.errno !== 0) throw this.#connectError(bytes, attempt.errno);
+    return "connected";
   }
 
   #connectDoing(bytes: Bytes): string {

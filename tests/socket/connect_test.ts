@@ -268,6 +268,40 @@ test("a connect() that is over when another comes has connected, and the other f
   assertEquals(second.tryAccept(), null);
 });
 
+test("connects to one address share its end, whatever comes after them", FFI, async () => {
+  using other = tcpListener();
+  using client = Socket.open("inet", "stream");
+  const nobody = { hostname: "127.0.0.1", port: unusedPort("stream") };
+  // The second call is told of the refusal, the first one waits for it yet when the third begins.
+  const refused = [client.connect(nobody), client.connect(nobody)].map((one) =>
+    assertFails(() => one, "ECONNREFUSED", "connect", Deno.errors.ConnectionRefused)
+  );
+  const connected = client.connect(other.localAddr!);
+  await assertWithin(5_000, Promise.all([...refused, connected]));
+  assertEquals(client.remoteAddr, other.localAddr);
+});
+
+test(
+  "a connect() that waits for a full queue of a unix listener is told when another takes its place",
+  FFI,
+  async () => {
+    using full = Socket.open("unix", "stream");
+    full.bind({ path: "" });
+    full.listen(0);
+    using filler = Socket.open("unix", "stream");
+    await filler.connect(full.localAddr!);
+    using other = Socket.open("unix", "stream");
+    other.bind({ path: "" });
+    other.listen();
+    using client = Socket.open("unix", "stream");
+    const undone = assertFails(() => client.connect(full.localAddr!), "ECONNABORTED", "connect");
+    assertEquals(client.tryConnect(full.localAddr!), null);
+    await client.connect(other.localAddr!);
+    assert((await assertWithin(5_000, undone)).message.includes("another connect()"));
+    assertEquals(client.remoteAddr, other.localAddr);
+  },
+);
+
 test("a connect() that waits is told when another takes its place, which connects", FFI, async () => {
   const full = await fullListener();
   using other = tcpListener();
