@@ -248,13 +248,32 @@ both("UdpSocket.sendBatch() takes received datagrams as an array, and words that
   }
 });
 
+test("UdpSocket.sendBatch() names what is refused by its place in the array", NATIVE, async () => {
+  using socket = bind({ receiveBufferSize: ROOM });
+  const remoteAddr = socket.addr;
+  const all = [
+    { data: new Uint8Array(10), segmentSize: 3, remoteAddr },
+    // More than are packed at once.
+    ...Array.from({ length: 299 }, () => ({ data: new Uint8Array(1000), remoteAddr })),
+    { data: new Uint8Array(65_508), remoteAddr },
+  ];
+  const error = await assertRejects(() => socket.sendBatch(all)) as SystemError & { sent: number };
+  assertEquals([error.code, error.sent], ["EMSGSIZE", 303]);
+  assert(error.message.endsWith("at most 65507 (datagram 300 of the array)"), error.message);
+  const late = await assertRejects(() => socket.sendBatch(all.slice(0, 1).concat(all.slice(-1)))) as SystemError;
+  assert(late.message.endsWith("(datagram 1 of the array)"), late.message);
+});
+
 both("UdpSocket.sendBatch() of nothing rejects all the same when closed or aborted", {}, async () => {
   const socket = bind();
-  const reason = new Error("before");
+  const reason = Object.assign(new Error("before"), { sent: 0 });
   for (const nothing of [[], new DatagramBatch()]) {
     assertEquals(await socket.sendBatch(nothing), 0);
+    // As of a call before, which sent some.
+    reason.sent = 7;
     const error = await assertRejects(() => socket.sendBatch(nothing, { signal: AbortSignal.abort(reason) }));
-    assertStrictEquals(error, reason);
+    assertStrictEquals<unknown>(error, reason);
+    assertEquals(reason.sent, 0);
   }
   socket.close();
   for (const nothing of [[], new DatagramBatch()]) {
