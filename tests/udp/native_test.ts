@@ -825,6 +825,28 @@ test("calls that wait behind others time out by their own clocks, however many t
   await assertWithin(2_000, Promise.all(calls));
 });
 
+test("what there is room for goes out with the call, whatever is called behind it", NATIVE, async () => {
+  using receiver = bind();
+  const remoteAddr = receiver.addr;
+  const sender = bind();
+  const batch = new DatagramBatch();
+  batch.add(bytes("five"), { remoteAddr });
+  const { signal } = new AbortController();
+  const calls = [
+    sender.sendMessage({ data: bytes("one"), remoteAddr }),
+    sender.send(bytes("two"), remoteAddr),
+    sender.sendMessage({ data: bytes("three"), remoteAddr, segmentSize: 9 }, { signal }),
+    sender.sendBatch([{ data: bytes("four"), remoteAddr }]),
+    sender.sendBatch(batch),
+    sender.send(bytes("six"), remoteAddr, { signal }),
+  ];
+  sender.close();
+  for (const word of ["one", "two", "three", "four", "five", "six"]) {
+    assertEquals(text(receiver.tryReceive()![0]), word);
+  }
+  await Promise.all(calls);
+});
+
 test("UdpSocket.sendMessage() takes any number of parts, and says what is no datagram", NATIVE, async () => {
   using socket = bind();
   const remoteAddr = socket.addr;
