@@ -131,6 +131,7 @@ test("DatagramBatch refuses wrong sizes and values", NATIVE, () => {
   assertThrows(() => batch.remoteAddr(0), RangeError);
   batch.add(bytes("x"));
   assertThrows(() => batch.remoteAddr(0), TypeError, "added without one");
+  assertEquals(Object.keys([...batch][0]!), ["data", "byteLength", "truncated"]);
 });
 
 test(
@@ -827,8 +828,8 @@ test("a batch that is filled goes where it says, by a connected socket to its pe
       batch.add(bytes("peer"), { remoteAddr });
     }
     batch.add(bytes("peer"));
-    assertEquals(await sender.sendBatch(batch), 3);
-    assertEquals(await receiveWords(peer, 3), ["peer", "peer", "peer"]);
+    assertEquals([await sender.sendBatch(batch), await sender.sendBatch([...batch])], [3, 3]);
+    assertEquals(await receiveWords(peer, 6), Array(6).fill("peer"));
     batch.add(bytes("other"), { remoteAddr: other.addr });
     const said = "the socket has a peer, so remoteAddr must be left out, or be that of the peer";
     await assertRejects(() => sender.sendBatch(batch), TypeError, said);
