@@ -402,7 +402,9 @@ export function interfaceOf(
   }
   const wanted = typeof selector === "number" ? checkedIndex(selector, doing) : checkedName(selector, doing);
   const list = listInterfaces(doing);
-  const one = list.find((one) => typeof wanted === "number" ? one.index === wanted : one.name === wanted);
+  // By its index: the list does not have alternative names.
+  const index = typeof wanted === "string" && ffiGranted() ? interfaceIndexOf(wanted, doing) : wanted;
+  const one = list.find((one) => typeof index === "number" ? one.index === index : one.name === index);
   if (one === undefined && typeof wanted === "number" && list.some((one) => one.index === 0)) {
     throw notCapable(`${doing}: Deno does not tell the index of every interface`);
   }

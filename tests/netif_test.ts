@@ -250,3 +250,23 @@ test("an address without a broadcast address has none, by netlink and by getifad
     });
   });
 });
+
+test("an alternative name of an interface is as good as its name", {
+  ffi: true,
+  root: true,
+  linux: true,
+  run: ["ip"],
+}, async () => {
+  const { withPair } = await import("./multicast/namespace.ts");
+  await withPair(async (left) => {
+    await left.ip("link", "property", "add", "dev", left.device, "altname", "other");
+    const [byName, byOther] = [left.device, "other"].map((name) =>
+      left.inside(() => [
+        interfaceIndexOf(name, "Cannot test"),
+        interfaceOf(name, "Cannot test"),
+        ipv4AddressOf(name, "Cannot test"),
+      ])
+    );
+    assertEquals(byOther, byName);
+  });
+});

@@ -18,6 +18,8 @@ export async function sendArray(
   doing: string,
 ): Promise<number> {
   let sent = 0;
+  /** Of which datagram of the array each of the batch is one, or a segment. */
+  let places: number[] = [];
   let batch = spare ?? new DatagramBatch({ byteLength: SPARE });
   spare = null;
   try {
@@ -27,23 +29,30 @@ export async function sendArray(
     // Also when there are none: of a closed socket the engine says so.
     do {
       batch.clear();
+      places = [];
       for (; i < end; i++) {
         const { data, ...settings } = outgoing(datagrams[i], `${doing}: datagram ${i}`);
         const bytes = whole(data, doing);
-        if (batch.add(bytes, settings)) continue;
-        if (batch.length > 0) break;
-        batch = new DatagramBatch();
-        if (batch.add(bytes, settings)) continue;
-        throw new RangeError(
-          `${doing}: datagram ${i} is larger than a batch, it must have at most 4 MiB, and no more than 65,536 segments`,
-        );
+        let fits = batch.add(bytes, settings);
+        if (!fits && batch.length > 0) break;
+        if (!fits) fits = (batch = new DatagramBatch()).add(bytes, settings);
+        if (!fits) {
+          throw new RangeError(
+            `${doing}: datagram ${i} is larger than a batch, it must have at most 4 MiB, and no more than 65,536 segments`,
+          );
+        }
+        while (places.length < batch.length) places.push(i);
       }
       await engine.sendBatch(batch, signal && { signal });
       sent += batch.length;
     } while (i < end);
     return sent;
   } catch (error) {
-    throw withSent(error, sent + ((error as { sent?: number } | undefined)?.sent ?? 0));
+    const here = ` (datagram ${batch.sent} of the batch)`;
+    if (error instanceof Error && error.message.endsWith(here)) {
+      error.message = `${error.message.slice(0, -here.length)} (datagram ${places[batch.sent]} of the array)`;
+    }
+    throw withSent(error, sent + batch.sent);
   } finally {
     batch.clear();
     if (batch.bytes.byteLength === SPARE) spare = batch;

@@ -359,17 +359,15 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
     return this.#reserve(null, byteLength, byteLength, settings, doing) ? this.#used - byteLength : -1;
   }
 
-  /** Views with all that is known, valid until the next receive. */
+  /** Views with all that is known, valid until the next receive; no `remoteAddr` where none was given to `add`. */
   *[Symbol.iterator](): IterableIterator<Datagram<DatagramField>> {
     for (let i = 0; i < this.#length; i++) {
       const at = i * ENTRY;
       const whole = this.#index[at + 3]!;
-      const datagram: Record<string, unknown> = {
-        data: this.data(i),
-        remoteAddr: this.remoteAddr(i),
-        byteLength: whole > 0 ? whole : this.#index[at + 1]!,
-        truncated: whole > 0,
-      };
+      const datagram: Record<string, unknown> = { data: this.data(i) };
+      if (access.to(this, i) !== null) datagram.remoteAddr = this.remoteAddr(i);
+      datagram.byteLength = whole > 0 ? whole : this.#index[at + 1]!;
+      datagram.truncated = whole > 0;
       for (const field of this.#fields) datagram[field] = this.metadata(i, field);
       yield datagram as unknown as Datagram<DatagramField>;
     }

@@ -566,43 +566,55 @@ export class NativeEngine implements Engine, Receiver, Sender {
   send(data: Uint8Array, remoteAddr?: UdpDestination | Deno.Addr, options?: WaitOptions): Promise<number> {
     try {
       const signal = options === undefined ? undefined : signalOf(options, SENDING);
+      let tried: Tried = null;
       if (this.#senders === null) {
+        tried = "full socket";
         try {
           const sent = this.trySend(data, remoteAddr as UdpDestination);
           if (sent !== null) return afterTurn(sent);
         } catch (error) {
           if (!isFull(error)) throw error;
+          tried = "full queue";
         }
       }
       // What is wrong is told at once, however many wait; and it goes where it was told to go by then.
       this.#checkData(data);
       const to = this.#to(this.#open("send on"), remoteAddr);
-      return this.#untilSent(() => this.#sendTo(data, to), signal);
+      return this.#untilSent(() => this.#sendTo(data, to), signal, tried);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  /** Waits behind those who wait already, and sends until there is room; `attempt` gives null where there is none. */
-  async #untilSent(attempt: () => number | null, signal: AbortSignal | undefined): Promise<number> {
+  /**
+   * Sends at once, or behind those who wait already, until there is room; `attempt` gives null where there is none, and
+   * `tried` says what the caller has tried already.
+   */
+  async #untilSent(attempt: () => number | null, signal: AbortSignal | undefined, tried: Tried): Promise<number> {
+    const trySend = () => {
+      tried = "full socket";
+      try {
+        return attempt();
+      } catch (error) {
+        if (!isFull(error)) throw error;
+        tried = "full queue";
+        return null;
+      }
+    };
+    let sent = tried === null && this.#senders === null ? trySend() : null;
+    if (sent !== null) return await afterTurn(sent);
     const place = this.#senders = join(this.#senders);
-    let sent: number | null = null;
     try {
       let since = 0;
       const mine = turnOf(place, signal);
       if (mine !== null) {
         since = now();
         await mine;
+        sent = trySend();
       }
       while (sent === null) {
-        let full = false;
-        try {
-          sent = attempt();
-        } catch (error) {
-          if (!isFull(error)) throw error;
-          full = true;
-        }
-        if (sent === null) since = await this.#room(full, signal, since);
+        since = await this.#room(tried === "full queue", signal, since);
+        sent = trySend();
       }
       return await afterTurn(sent);
     } finally {
@@ -632,10 +644,14 @@ export class NativeEngine implements Engine, Receiver, Sender {
     const run = settingsOf(settings, doing);
     const views = data instanceof Uint8Array ? [data] : partsOf(data, doing);
     const to = this.#to(this.#open("send on"), settings.remoteAddr);
-    return await this.#untilSent(() => {
-      const control = controlOf(run, this, doing);
-      return this.#sendNow(this.#open("send on"), views, to, control, doing);
-    }, signal);
+    return await this.#untilSent(
+      () => {
+        const control = controlOf(run, this, doing);
+        return this.#sendNow(this.#open("send on"), views, to, control, doing);
+      },
+      signal,
+      null,
+    );
   }
 
   #sendNow(
@@ -965,6 +981,9 @@ function datagramOf(
   for (const field of fields) datagram[field] = read(field);
   return datagram as unknown as Datagram<DatagramField>;
 }
+
+/** Where there was no room at the last attempt; null for no attempt. */
+type Tried = "full socket" | "full queue" | null;
 
 /** What the kernel has, asked anew each time. */
 class NativeCapabilities implements UdpCapabilities {

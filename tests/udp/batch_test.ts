@@ -131,6 +131,7 @@ test("DatagramBatch refuses wrong sizes and values", NATIVE, () => {
   assertThrows(() => batch.remoteAddr(0), RangeError);
   batch.add(bytes("x"));
   assertThrows(() => batch.remoteAddr(0), TypeError, "added without one");
+  assertEquals(Object.keys([...batch][0]!), ["data", "byteLength", "truncated"]);
 });
 
 test(
@@ -248,13 +249,32 @@ both("UdpSocket.sendBatch() takes received datagrams as an array, and words that
   }
 });
 
+test("UdpSocket.sendBatch() names what is refused by its place in the array", NATIVE, async () => {
+  using socket = bind({ receiveBufferSize: ROOM });
+  const remoteAddr = socket.addr;
+  const all = [
+    { data: new Uint8Array(10), segmentSize: 3, remoteAddr },
+    // More than are packed at once.
+    ...Array.from({ length: 299 }, () => ({ data: new Uint8Array(1000), remoteAddr })),
+    { data: new Uint8Array(65_508), remoteAddr },
+  ];
+  const error = await assertRejects(() => socket.sendBatch(all)) as SystemError & { sent: number };
+  assertEquals([error.code, error.sent], ["EMSGSIZE", 303]);
+  assert(error.message.endsWith("at most 65507 (datagram 300 of the array)"), error.message);
+  const late = await assertRejects(() => socket.sendBatch(all.slice(0, 1).concat(all.slice(-1)))) as SystemError;
+  assert(late.message.endsWith("(datagram 1 of the array)"), late.message);
+});
+
 both("UdpSocket.sendBatch() of nothing rejects all the same when closed or aborted", {}, async () => {
   const socket = bind();
-  const reason = new Error("before");
+  const reason = Object.assign(new Error("before"), { sent: 0 });
   for (const nothing of [[], new DatagramBatch()]) {
     assertEquals(await socket.sendBatch(nothing), 0);
+    // As of a call before, which sent some.
+    reason.sent = 7;
     const error = await assertRejects(() => socket.sendBatch(nothing, { signal: AbortSignal.abort(reason) }));
-    assertStrictEquals(error, reason);
+    assertStrictEquals<unknown>(error, reason);
+    assertEquals(reason.sent, 0);
   }
   socket.close();
   for (const nothing of [[], new DatagramBatch()]) {
@@ -808,8 +828,8 @@ test("a batch that is filled goes where it says, by a connected socket to its pe
       batch.add(bytes("peer"), { remoteAddr });
     }
     batch.add(bytes("peer"));
-    assertEquals(await sender.sendBatch(batch), 3);
-    assertEquals(await receiveWords(peer, 3), ["peer", "peer", "peer"]);
+    assertEquals([await sender.sendBatch(batch), await sender.sendBatch([...batch])], [3, 3]);
+    assertEquals(await receiveWords(peer, 6), Array(6).fill("peer"));
     batch.add(bytes("other"), { remoteAddr: other.addr });
     const said = "the socket has a peer, so remoteAddr must be left out, or be that of the peer";
     await assertRejects(() => sender.sendBatch(batch), TypeError, said);
