@@ -234,7 +234,12 @@ both("UdpSocket.sendBatch() takes received datagrams as an array, and words that
   assertEquals(await server.sendBatch([...batch]), 1);
   assertEquals(text((await client.receive())[0]), "question");
   const nothing = { hopLimit: undefined, localAddr: undefined, ttl: 1 };
-  const datagram = { data: bytes("abc"), remoteAddr: server.addr, segmentSize: 2, ...nothing } as unknown as OutgoingDatagram;
+  const datagram = {
+    data: bytes("abc"),
+    remoteAddr: server.addr,
+    segmentSize: 2,
+    ...nothing,
+  } as unknown as OutgoingDatagram;
   assertEquals(await client.sendBatch([datagram]), 2);
   assertEquals(text((await server.receive())[0]), "ab");
   assertEquals(text((await server.receive())[0]), "c");
