@@ -644,6 +644,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param address The address; port 0 for any that is free, a unix path of "" for a name of the kernel's choice.
    * @param options The mode of a unix path, whatever the mask of the process is, in force before anyone can connect whom
    * it keeps out; whether close() removes the path, unless it is another socket's by then.
+   * @throws {Deno.errors.AddrInUse} "EADDRINUSE": another socket has the address, or left its unix path behind.
+   * @throws {Deno.errors.AddrNotAvailable} "EADDRNOTAVAIL": the address is none of this machine's.
+   * @throws {Deno.errors.PermissionDenied} "EACCES": a port below 1024, or a folder that may not be written.
+   * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the address, or the unix path is not granted.
+   * @throws {TypeError} "EINVAL": the socket is bound already, or a link-local address lacks its zone.
    */
   bind(address: AddressInput<F>, options: { mode?: number; unlinkOnClose?: boolean } = {}): void {
     const fd = this.#open("bind");
