@@ -10,6 +10,7 @@ import {
   type Descriptor,
   descriptorOf,
   type HasDescriptor,
+  isClosed,
   TIMEOUTS,
 } from "../internal/descriptor.ts";
 import {
@@ -1577,8 +1578,4 @@ function weight(carried: unknown): number {
 
 function sameBytes(a: Bytes, b: Bytes): boolean {
   return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
-}
-
-function isClosed(doing: string): Deno.errors.BadResource {
-  return new Deno.errors.BadResource(`${doing}: the socket is closed`);
 }
