@@ -6,7 +6,8 @@
  *
  * `connectTcp` and `listenTcp` give Deno's own connections and listeners with options applied, `tuneTcp` tunes what
  * is open already, a running `Deno.serve` included. `bindUdp` gives a UDP socket, `joinGroup` and `listenMulticast`
- * the groups, `Socket` every other family, type and protocol. Every option is a constant under its C name, with `get` and `set`, on sockets of Deno, of node and ours.
+ * the groups, `Socket` every other family, type and protocol. Every option is a constant under its C name, with `get` and
+ * `set`, on sockets of Deno, of node and ours.
  *
  * Importing opens nothing and asks for nothing. What Deno itself offers works with `--allow-net`; reading and setting
  * options calls the C library and needs `--allow-ffi` as well.

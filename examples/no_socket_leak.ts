@@ -91,4 +91,9 @@ async function main(): Promise<void> {
   listener.close();
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  await main().catch((error) => {
+    console.error(error.message);
+    Deno.exit(1);
+  });
+}

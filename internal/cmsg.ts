@@ -39,24 +39,8 @@ export interface ReceivedDescriptor extends Disposable {
 }
 
 /**
- * A control message, by its C name. What a kernel ignores on a socket is refused there when it is sent.
- *
- * - `IP_PKTINFO`, `IPV6_PKTINFO`: received, the address that the datagram was sent to and the interface it came in on;
- *   sent, the address it comes from (a wildcard leaves it to the kernel) and the interface it leaves by (0 likewise).
- *   Echoing what came to a group or a broadcast address needs another address: nothing may come from those.
- * - `IP_TTL`, `IPV6_HOPLIMIT`, `IP_TOS`, `IPV6_TCLASS`: of this datagram, 0 to 255. The first two go to an IPv4
- *   peer, the others to an IPv6 one, whatever the family of the socket.
- * - `UDP_SEGMENT`: sent, the size of the datagrams that the data are cut into. `UDP_GRO`: received, the size of those
- *   that were glued together. `SO_RXQ_OVFL`: received, how many the socket has dropped so far. `SO_MARK`: needs
- *   `CAP_NET_ADMIN` (or `CAP_NET_RAW`) to be sent.
- * - `SCM_TIMESTAMPNS`: when it came, in nanoseconds since 1970; with `SO_TIMESTAMP` on, in whole microseconds of them.
- *   `SCM_TXTIME`: when to send it, by the clock of `SO_TXTIME`, which must be on.
- * - `SCM_RIGHTS`: descriptors, 1 to 253 of them. The receiver gets duplicates, so what is sent stays the sender's; each
- *   received one is owned and must be adopted, detached or closed. On a stream they go with data alone, as all of these do.
- * - `SCM_CREDENTIALS`: process, user and group of the sender, whom the kernel checks.
- * - `IP_RECVERR`, `IPV6_RECVERR`: received from the error queue.
- * - `other`: as the kernel gave it, or is to get it. A level that the socket does not read is ignored in silence. What is
- *   received so may hold a descriptor that somebody must close (that of `SO_PASSPIDFD` does).
+ * A control message, by its C name. What a kernel ignores on a socket is refused there when it is sent. What each one says
+ * is told where people see them, socket/message.ts.
  */
 export type ControlMessage<Owned extends ReceivedDescriptor = ReceivedDescriptor> =
   | { readonly name: "IP_PKTINFO" | "IPV6_PKTINFO"; readonly hostname: string; readonly interfaceIndex: number }

@@ -262,7 +262,8 @@ function kindOf(k: Numbers, { family, type, protocol }: Descriptor): string {
   return known !== undefined && name !== "raw" ? known[0] : `${name} ${known?.[0] ?? protocol}`;
 }
 
-function closed(doing: string): Deno.errors.BadResource {
+/** What every call on a socket that is closed throws. */
+export function isClosed(doing: string): Deno.errors.BadResource {
   return new Deno.errors.BadResource(`${doing}: the socket is closed`);
 }
 
@@ -280,17 +281,17 @@ export function descriptorOf(socket: object, doing: string): Descriptor {
     const noted = held.get(socket);
     if (noted !== undefined && noted.fd === fd) {
       if (isStill(k, noted)) return noted;
-      throw closed(doing);
+      throw isClosed(doing);
     }
     const seen = look(k, fd);
-    if (seen === null) throw closed(doing);
+    if (seen === null) throw isClosed(doing);
     held.set(socket, seen);
     return seen;
   }
   const found = held.get(socket);
   if (found !== undefined) {
     if (!saysClosed(socket) && isStill(k, found)) return found;
-    throw closed(doing);
+    throw isClosed(doing);
   }
   const searched = find(k, socket, doing);
   held.set(socket, searched);
@@ -307,9 +308,9 @@ function numberOf(socket: HasDescriptor, doing: string): number {
   try {
     const fd = integer(socket[DESCRIPTOR], "the descriptor", -(2 ** 31), 2 ** 31 - 1);
     if (fd >= 0) return fd;
-    throw closed(doing);
+    throw isClosed(doing);
   } catch (error) {
-    throw error instanceof Deno.errors.BadResource ? closed(doing) : prefixed(error, doing);
+    throw error instanceof Deno.errors.BadResource ? isClosed(doing) : prefixed(error, doing);
   }
 }
 
@@ -348,7 +349,7 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
     const near = nearby(k, first, hinted === undefined ? 1 : NEARBY, wanted);
     if (near !== null && isOpen(k, socket, near)) return near;
   }
-  if (resourceClosed(socket)) throw closed(doing);
+  if (resourceClosed(socket)) throw isClosed(doing);
   // A connection that was reset has no peer any more; of one that Deno notes and has not closed, the rest must do.
   if (first !== undefined) {
     const lone = lookFor(k, first, { ...wanted, remote: null });
@@ -358,7 +359,7 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
     throw new Deno.errors.NotSupported(`${doing}: the socket has no address to be found by; is it connected?`);
   }
   const candidates = search(k, wanted, false, doing);
-  if (candidates.length === 0) throw closed(doing);
+  if (candidates.length === 0) throw isClosed(doing);
   if (candidates.length > 1) {
     throw new Error(
       `${doing}: ${candidates.length} sockets of this process fit and cannot be told apart: ${
@@ -538,7 +539,7 @@ function isSame(one: Descriptor, other: Descriptor): boolean {
  * @param shared Whether another thread may close it.
  */
 export function heldBy(object: HasDescriptor, found: Descriptor, shared: boolean): number {
-  if (!isStill(kernel("Cannot use a socket"), found)) throw closed("Cannot use a socket");
+  if (!isStill(kernel("Cannot use a socket"), found)) throw isClosed("Cannot use a socket");
   if (!held.has(object)) held.set(object, shared ? { ...found, shared } : found);
   return found.fd;
 }
@@ -555,10 +556,10 @@ export function heldBy(object: HasDescriptor, found: Descriptor, shared: boolean
 export function whileOpen<T>(found: Descriptor, doing: string, use: (found: Descriptor) => T): T {
   const k = kernel(doing);
   const fd = k.c.dup(found.fd);
-  if (failed(fd)) throw failedWith("EBADF") ? closed(doing) : systemError("fcntl", doing, DUPLICATE_REMEDIES);
+  if (failed(fd)) throw failedWith("EBADF") ? isClosed(doing) : systemError("fcntl", doing, DUPLICATE_REMEDIES);
   try {
     const duplicate = { ...found, fd };
-    if (!isStill(k, duplicate)) throw closed(doing);
+    if (!isStill(k, duplicate)) throw isClosed(doing);
     return use(duplicate);
   } finally {
     k.c.close(fd);
@@ -780,7 +781,7 @@ function endpoint(hostname: string, port: number, doing: string): Endpoint {
 }
 
 function nodeSocket(it: Record<string, unknown>, doing: string): Wanted {
-  if (it.destroyed === true) throw closed(doing);
+  if (it.destroyed === true) throw isClosed(doing);
   if (typeof it.remotePort === "number" && typeof it.remoteAddress === "string") {
     return {
       local: endpoint(String(it.localAddress), Number(it.localPort), doing),

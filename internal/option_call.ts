@@ -91,7 +91,10 @@ export function specOf(name: OptionName): OptionSpec {
 }
 
 /** Options that tell a blocking call how long to wait, and the timeout that is the same; on a socket that never blocks they would do nothing. */
-const BLOCKING_ONLY: Readonly<Record<string, "receive" | "send">> = { SO_RCVTIMEO: "receive", SO_SNDTIMEO: "send" };
+export const BLOCKING_ONLY: Readonly<Record<string, "receive" | "send">> = {
+  SO_RCVTIMEO: "receive",
+  SO_SNDTIMEO: "send",
+};
 
 interface Waits {
   readonly [TIMEOUTS]: { receive?: number; send?: number };

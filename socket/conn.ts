@@ -114,7 +114,7 @@ class StreamConn<A extends Deno.Addr> extends ByteConn<A> implements HasDescript
 refuseResource(
   StreamConn.prototype,
   "Cannot start TLS on a socket of this library: Deno.startTls takes Deno's own connections alone; " +
-    "use a Socket and its toNodeSocket() with node:tls",
+    "use node:tls over Duplex.fromWeb() of it, or over a Socket and its toNodeSocket()",
 );
 
 /** A connected TCP stream. */

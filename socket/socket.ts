@@ -10,6 +10,7 @@ import {
   type Descriptor,
   descriptorOf,
   type HasDescriptor,
+  isClosed,
   TIMEOUTS,
 } from "../internal/descriptor.ts";
 import {
@@ -696,6 +697,11 @@ export class Socket<F extends Family = Family> implements HasDescriptor, Disposa
    * @param address The address; port 0 for any that is free, a unix path of "" for a name of the kernel's choice.
    * @param options The mode of a unix path, whatever the mask of the process is, in force before anyone can connect whom
    * it keeps out; whether close() removes the path, unless it is another socket's by then.
+   * @throws {Deno.errors.AddrInUse} "EADDRINUSE": another socket has the address, or left its unix path behind.
+   * @throws {Deno.errors.AddrNotAvailable} "EADDRNOTAVAIL": the address is none of this machine's.
+   * @throws {Deno.errors.PermissionDenied} "EACCES": a port below 1024, or a folder that may not be written.
+   * @throws {Deno.errors.NotCapable} `--allow-net` does not cover the address, or the unix path is not granted.
+   * @throws {TypeError} "EINVAL": the socket is bound already, or a link-local address lacks its zone.
    */
   bind(address: AddressInput<F>, options: { mode?: number; unlinkOnClose?: boolean } = {}): void {
     const fd = this.#open("bind");
@@ -1648,8 +1654,4 @@ function weight(carried: unknown): number {
 
 function sameBytes(a: Bytes, b: Bytes): boolean {
   return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
-}
-
-function isClosed(doing: string): Deno.errors.BadResource {
-  return new Deno.errors.BadResource(`${doing}: the socket is closed`);
 }

@@ -81,10 +81,7 @@ export function settable<K extends string>(
     if (!kinds.includes(kind as K)) {
       throw new TypeError(`Cannot set timeouts.${String(kind)}: it must be one of ${kinds.join(", ")}`);
     }
-    change(
-      kind as K,
-      value === undefined ? value : integer(value, `Cannot set timeouts.${String(kind)}: it`, min, LONGEST),
-    );
+    change(kind as K, integer(value, `Cannot set timeouts.${String(kind)}: it`, min, LONGEST));
     return true;
   };
   const lift = (kind: string | symbol) => {

@@ -65,8 +65,9 @@ interface Attempt {
  * `receiveBufferSize`, or an option in `options` that matters so early (`SO_BINDTODEVICE`, `SO_MARK`, `TCP_MAXSEG`,
  * `TCP_FASTOPEN_CONNECT`, `IP_LOCAL_PORT_RANGE`, ...), the connection is made on a socket of ours, on Linux: everything is
  * set before the first packet, all addresses of a name are tried as RFC 8305 says, and what comes back has the same
- * interface (see `Socket.asConn`). `Deno.startTls` does not take it: for TLS use a `Socket`, and its `toNodeSocket()` with
- * node:tls. On other systems `dscp`, `hopLimit` and `receiveBufferSize` are set after the handshake, the rest throws.
+ * interface (see `Socket.asConn`). `Deno.startTls` does not take it: for TLS put node:tls on it,
+ * `connect({ socket: Duplex.fromWeb(conn), servername })` with `Duplex` of node:stream. On other systems `dscp`, `hopLimit`
+ * and `receiveBufferSize` are set after the handshake, the rest throws.
  *
  * With `TCP_FASTOPEN_CONNECT` there may be no connection yet: the first write makes it and goes along, and fails if there
  * can be none. A read before it waits for ever.

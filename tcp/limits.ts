@@ -31,8 +31,7 @@ export type RefusalReason =
  * An IPv4 address written as IPv6 ("::ffff:10.0.0.1") counts as IPv4. Times are milliseconds up to 2,147,483,647. A limit
  * that another makes pointless is a `RangeError`.
  *
- * For TLS put node:tls on what is let in, `new TLSSocket(Duplex.fromWeb(conn), { isServer: true, cert, key })` with `Duplex`
- * of node:stream, or pass it on to a `Deno.serve` that has the certificate.
+ * For TLS put node:tls on what is let in, as `listenTcp` says, or pass it on to a `Deno.serve` that has the certificate.
  *
  * Set `maxConnections` well below what the process may have open (`ulimit -n`): without a descriptor left Deno cannot even
  * accept in order to refuse, and fails to start a Worker.

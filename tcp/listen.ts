@@ -91,9 +91,10 @@ interface Place extends OwnPlace {
  *
  * What must come before bind() Deno cannot do: `ipv6Only`, `multipath`, `reuseAddress: false`, `reusePort` without
  * `--unstable-net`, `IP_FREEBIND`, `IP_TRANSPARENT`, `SO_BINDTODEVICE` and the like in `options`. The listener is then a
- * socket of ours with the same interface, on Linux, and so are its connections (see `Socket.asListener`): `Deno.startTls`
- * does not take them, TLS is put on a `Socket` by its `toNodeSocket()` and node:tls. `limits` puts each connection into
- * one of ours too, and only the listener stays Deno's.
+ * socket of ours with the same interface, on Linux, and so are its connections (see `Socket.asListener`). `limits` puts each
+ * connection into one of ours too, and only the listener stays Deno's. `Deno.startTls` does not take such connections: TLS
+ * is put on them by node:tls, `new TLSSocket(Duplex.fromWeb(conn), { isServer: true, cert, key })` with `Duplex` of
+ * node:stream.
  *
  * Requires `--allow-net`; options other than `noDelay` and `keepAlive: true` or `false`, and `limits` unless they refuse by
  * "close", require `--allow-ffi`.

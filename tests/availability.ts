@@ -1,6 +1,6 @@
 // Makes the README's table of which system has which option, from the option table; run as a program it writes it.
 // availability_test.ts fails when the README is stale; the numbers themselves are tested in headers_test.ts.
-import { codeOf } from "../internal/option_call.ts";
+import { BLOCKING_ONLY, codeOf } from "../internal/option_call.ts";
 import type { OperatingSystem } from "../internal/os.ts";
 import { NAME_ON, type OptionName, SCOPE_ON, SCOPES, SOCKOPT, WHEN_ON } from "../internal/sockopt.ts";
 
@@ -26,7 +26,8 @@ export function availability(): string {
     const cells = (["linux", "darwin", "windows"] as const).map((os) => cell(name, os));
     // Elsewhere the row may differ in more than the number; the difference is in the option's own doc.
     const elsewhere = WHEN_ON[name] !== undefined || SCOPE_ON[name] !== undefined ? " *" : "";
-    lines.push(`| \`${name}\` | ${cells.join(" | ")} | ${access} | ${stage} | ${SCOPES[scope].words}${elsewhere} |`);
+    const sockets = name in BLOCKING_ONLY ? "every `Socket` of this library" : SCOPES[scope].words;
+    lines.push(`| \`${name}\` | ${cells.join(" | ")} | ${access} | ${stage} | ${sockets}${elsewhere} |`);
   }
   return lines.join("\n");
 }

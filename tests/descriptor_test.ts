@@ -11,6 +11,7 @@ import {
   TCP_NODELAY,
 } from "../options/mod.ts";
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { certificate } from "./certificate.ts";
 import { test } from "./needs.ts";
 import { until } from "./time.ts";
 import dgram from "node:dgram";
@@ -435,11 +436,7 @@ test("TLS connections of Deno and node are found by address", {
   ffi: true,
   read: true,
 }, async () => {
-  const read = (name: string) => Deno.readTextFile(new URL(`testdata/${name}`, import.meta.url));
-  const [cert, key] = await Promise.all([
-    read("localhost.crt"),
-    read("localhost.key"),
-  ]);
+  const { cert, key } = await certificate();
   using listener = Deno.listenTls({ ...LOCAL, cert, key });
   const [client, server] = await Promise.all([
     Deno.connectTls({

@@ -351,6 +351,8 @@ export class DatagramBatch implements Iterable<Datagram<DatagramField>> {
    * @param byteLength Its length.
    * @param remoteAddr Where to.
    * @returns Its offset in `bytes`, or -1 when the batch is full.
+   * @throws {TypeError} The batch has received datagrams in it: `clear()` it first.
+   * @throws {RangeError} It is larger than `maxDatagramSize`.
    */
   reserve(byteLength: number, remoteAddr?: UdpDestination): number {
     const doing = "Cannot reserve room for a datagram";

@@ -15,6 +15,8 @@ import type {
   UdpDestination,
 } from "./types.ts";
 
+export { isClosed } from "../internal/descriptor.ts";
+
 /** A datagram and its sender. */
 export type Received = [Uint8Array<ArrayBuffer>, UdpAddress];
 
@@ -110,10 +112,6 @@ export function isDetached(buffer: Uint8Array): boolean {
 
 export function detached(doing: string): TypeError {
   return new TypeError(`${doing}: the buffer is detached, it must be one that still has its memory`);
-}
-
-export function isClosed(doing: string): Deno.errors.BadResource {
-  return new Deno.errors.BadResource(`${doing}: the socket is closed`);
 }
 
 /** The range of a batch that is meant. */

@@ -3,7 +3,7 @@
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { assertNoSocketLeak } from "../../examples/no_socket_leak.ts";
 import { test } from "../needs.ts";
-import { assertSpeaks, task } from "./program.ts";
+import { assertSpeaks, example, task } from "./program.ts";
 
 const FFI = { ffi: true, linux: true };
 const HERE = { hostname: "127.0.0.1", port: 0 } as const;
@@ -67,4 +67,8 @@ test(
 
 test("examples/no_socket_leak.ts has help, and names what is wrong", { run: [] }, async () => {
   await assertSpeaks("no_socket_leak", [], []);
+  await using program = example("no_socket_leak", [], ["--allow-net"]);
+  const { code, stderr } = await program.ended();
+  assertEquals(code, 1);
+  assertMatch(stderr, /^Cannot list sockets: Requires ffi access [^\n]*--allow-ffi[^\n]*\n$/);
 });

@@ -10,6 +10,7 @@ import tls from "node:tls";
 import { SO_KEEPALIVE, SO_PRIORITY, SO_RCVBUF, TCP_INFO, TCP_NODELAY, TCP_USER_TIMEOUT } from "../../options/mod.ts";
 import { findSocket, type InetAddress, listSockets, type SocketInfo } from "../../socket/mod.ts";
 import { tuneTcp } from "../../tcp/mod.ts";
+import { certificate } from "../certificate.ts";
 import { test } from "../needs.ts";
 import { OUTSIDE, seenFromOutside } from "../tcp/outside.ts";
 import { sleep, until } from "../time.ts";
@@ -18,11 +19,6 @@ import { assertTunedOutside, TUNING } from "./tuned.ts";
 const LOCAL = "127.0.0.1";
 const HERE = { hostname: LOCAL, port: 0, onListen() {} } as const;
 const FILES = { ...OUTSIDE, read: true };
-
-async function certificate(): Promise<{ cert: string; key: string }> {
-  const read = (name: string) => Deno.readTextFile(new URL(`../testdata/${name}`, import.meta.url));
-  return { cert: await read("localhost.crt"), key: await read("localhost.key") };
-}
 
 /** The client's end of the only connection to a port of ours. */
 function clientOf(port: number): SocketInfo {

@@ -7,6 +7,7 @@ import tls from "node:tls";
 import { DESCRIPTOR } from "../../internal/descriptor.ts";
 import { SO_KEEPALIVE, SO_RCVBUF, SO_SNDBUF, TCP_NODELAY } from "../../options/mod.ts";
 import { Socket } from "../../socket/socket.ts";
+import { certificate } from "../certificate.ts";
 import { type Needs, test as registered } from "../needs.ts";
 
 const NEEDS = { linux: true, ffi: true } as const;
@@ -509,12 +510,9 @@ function freePort(): number {
   return probe.localAddr!.port;
 }
 
-async function pem(name: string): Promise<string> {
-  return await Deno.readTextFile(new URL(`../testdata/localhost.${name}`, import.meta.url));
-}
-
 test("TLS over a socket that was bound to a chosen source port", { ...NEEDS, read: true }, async () => {
-  using listener = Deno.listenTls({ ...LOCAL, cert: await pem("crt"), key: await pem("key") });
+  const { cert, key } = await certificate();
+  using listener = Deno.listenTls({ ...LOCAL, cert, key });
   const served = (async () => {
     const conn = await listener.accept();
     await conn.readable.pipeTo(conn.writable).catch(() => {});
@@ -526,7 +524,7 @@ test("TLS over a socket that was bound to a chosen source port", { ...NEEDS, rea
   await socket.connect(listener.addr as Deno.NetAddr);
   const plain = socket.toNodeSocket();
   assertThrows(() => socket.fd, Deno.errors.BadResource);
-  const secure = tls.connect({ socket: plain, ca: await pem("crt"), servername: "localhost" });
+  const secure = tls.connect({ socket: plain, ca: cert, servername: "localhost" });
   const closed = new Promise((resolve) => secure.on("close", resolve));
   await new Promise((resolve, reject) => secure.on("secureConnect", resolve).on("error", reject));
   assertEquals(secure.authorized, true);

@@ -4,6 +4,7 @@ import { assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from
 import tls from "node:tls";
 import { poll, Poller } from "../../socket/poll.ts";
 import { Socket } from "../../socket/socket.ts";
+import { certificate } from "../certificate.ts";
 import { both, bytes, FFI, LOCAL, outcome, sleep, tcpPair, test, text } from "./make.ts";
 import { assertWithin } from "../time.ts";
 
@@ -183,12 +184,12 @@ for (const kind of ["unix", "tcp"] as const) {
 }
 
 test("TLS over toNodeSocket() begins with bytes left", { ...FFI, read: true }, async () => {
-  const pem = (name: string) => Deno.readTextFileSync(new URL(`../testdata/localhost.${name}`, import.meta.url));
+  const { cert, key } = await certificate();
   using listener = Socket.open("inet", "stream");
   listener.bind(LOCAL);
   listener.listen();
   const { port } = listener.localAddr!;
-  const client = tls.connect({ host: "127.0.0.1", port, ca: pem("crt"), servername: "localhost" });
+  const client = tls.connect({ host: "127.0.0.1", port, ca: cert, servername: "localhost" });
   const heard = new Promise((resolve, reject) => client.on("data", resolve).on("error", reject));
   const socket = await listener.accept();
   await poll([{ socket, readable: true }]);
@@ -197,7 +198,7 @@ test("TLS over toNodeSocket() begins with bytes left", { ...FFI, read: true }, a
   while ((await poll([{ socket, readable: true }], { timeout: 0 })).length > 0) await sleep(1);
   controller.abort("enough");
   assertEquals(await filling, "enough");
-  const server = new tls.TLSSocket(socket.toNodeSocket(), { isServer: true, cert: pem("crt"), key: pem("key") });
+  const server = new tls.TLSSocket(socket.toNodeSocket(), { isServer: true, cert, key });
   const closed = [client, server].map((one) => new Promise((resolve) => one.on("close", resolve)));
   server.write("hello");
   assertEquals(text(await heard as Uint8Array), "hello");

@@ -355,8 +355,7 @@ test(
     const { port } = server.listener.addr;
     const connecting = Deno.connectTls({ hostname: "localhost", port, caCerts: [cert] });
     await until(() => server.conns.length > 0);
-    const served: unknown = server.conns[0];
-    const duplex = Duplex.fromWeb(served as Parameters<typeof Duplex.fromWeb>[0]);
+    const duplex = Duplex.fromWeb(server.conns[0]!);
     const ended = new Promise<Error>((resolve) => duplex.on("error", resolve));
     const secure = new TLSSocket(duplex, { isServer: true, cert, key });
     secure.on("data", (data) => secure.write(data));

@@ -11,6 +11,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { Duplex } from "node:stream";
 import tls from "node:tls";
 import {
   defineOption,
@@ -48,6 +49,7 @@ import {
 } from "../../options/mod.ts";
 import { listSockets, resolveAddress, Socket } from "../../socket/mod.ts";
 import { connectTcp, listenTcp, type ListenTcpOptions, resetTcp, tuneTcp, withTimeouts } from "../../tcp/mod.ts";
+import { certificate } from "../certificate.ts";
 import { type Needs, test } from "../needs.ts";
 import { bytes, FFI, sleep, text } from "../socket/make.ts";
 import { assertWithin } from "../time.ts";
@@ -553,12 +555,39 @@ test("Deno.startTls() of a socket of ours says what to use", FFI, async () => {
   using listener = Deno.listen(here);
   using conn = await connectTcp({ port: listener.addr.port, localAddr: {} });
   const error = await assertRejects(() => Deno.startTls(conn), TypeError);
-  assertMatch(error.message, /^Cannot start TLS on a socket of this library: .*toNodeSocket\(\) with node:tls$/);
+  assertMatch(
+    error.message,
+    /^Cannot start TLS on a socket of this library: .*node:tls over Duplex\.fromWeb\(\) of it/,
+  );
 });
 
+test(
+  "TLS over connections of ours by node:tls and Duplex.fromWeb(), client and server",
+  { ...FFI, read: true },
+  async () => {
+    const { cert, key } = await certificate();
+    using listener = listenTcp({ ...here, reuseAddress: false });
+    const accepting = listener.accept();
+    const conn = await connectTcp({ port: listener.addr.port, dscp: 46 });
+    const served = await accepting;
+    const server = new tls.TLSSocket(Duplex.fromWeb(served), { isServer: true, cert, key });
+    server.on("data", (data: Uint8Array) => server.end(data));
+    const secure = tls.connect({ socket: Duplex.fromWeb(conn), ca: cert, servername: "localhost" });
+    const closed = [secure, server].map((one) => new Promise((resolve) => one.on("close", resolve)));
+    let got = "";
+    secure.on("data", (data: Uint8Array) => got += text(data));
+    await new Promise((resolve, reject) => secure.on("secureConnect", resolve).on("error", reject));
+    assertEquals([secure.authorized, tuneTcp(conn, {}).dscp], [true, 46]);
+    secure.write("over TLS");
+    await Promise.all(closed);
+    assertEquals(got, "over TLS");
+    // The connections beneath go with it.
+    for (const one of [conn, served]) assertThrows(() => one.close(), Deno.errors.BadResource);
+  },
+);
+
 test("TLS over sockets of ours by node:tls, client and server", { ...FFI, read: true }, async () => {
-  const pem = (end: string) => Deno.readTextFile(new URL(`../testdata/localhost.${end}`, import.meta.url));
-  const [cert, key] = [await pem("crt"), await pem("key")];
+  const { cert, key } = await certificate();
   using listening = Socket.open("inet", "stream");
   IP_BIND_ADDRESS_NO_PORT.set(listening, true);
   listening.bind(here);

@@ -5,6 +5,7 @@ import net from "node:net";
 import { SO_OOBINLINE, TCP_INFO } from "../../options/mod.ts";
 import { findSocket, Socket } from "../../socket/mod.ts";
 import { connectTcp, listenTcp, resetTcp, withTimeouts } from "../../tcp/mod.ts";
+import { certificate } from "../certificate.ts";
 import { type Needs, test } from "../needs.ts";
 import { bytes, FFI, fill, outcome, PYTHON, tcpPair, text } from "../socket/make.ts";
 import { assertWithin, until } from "../time.ts";
@@ -81,8 +82,7 @@ test("resetTcp() resets what is half closed already", FFI, async () => {
 });
 
 test("resetTcp() resets a TLS connection", { ...FFI, read: true }, async () => {
-  const pem = (end: string) => Deno.readTextFile(new URL(`../testdata/localhost.${end}`, import.meta.url));
-  const [cert, key] = [await pem("crt"), await pem("key")];
+  const { cert, key } = await certificate();
   using listener = Deno.listenTls({ ...here, cert, key });
   const accepting = listener.accept();
   const conn = await Deno.connectTls({ hostname: "localhost", port: listener.addr.port, caCerts: [cert] });
