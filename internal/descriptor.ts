@@ -290,7 +290,8 @@ export function descriptorOf(socket: object, doing: string): Descriptor {
   const found = held.get(socket);
   if (found !== undefined) {
     if (!saysClosed(socket) && isStill(k, found)) return found;
-    throw closed(doing);
+    // What node has closed may connect or listen again, by another descriptor.
+    if (!("_handle" in socket)) throw closed(doing);
   }
   const searched = find(k, socket, doing);
   held.set(socket, searched);
