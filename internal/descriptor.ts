@@ -147,9 +147,16 @@ const intWord = new Int32Array(int.buffer);
 const length = new Uint32Array(1);
 const name = new Uint8Array(SOCKADDR_MAX);
 
+const NO_COOKIE = "Cannot tell sockets apart: this kernel has no SO_COOKIE, which Linux has since 4.12";
+
 /** Puts the identity of a descriptor into `cookie`; false when it is no open socket. */
 function identify(k: Numbers, fd: number): boolean {
-  if (k.cookie !== null) return !failed(k.c.getsockopt(fd, k.socket, k.cookie, cookie, length));
+  if (k.cookie !== null) {
+    if (!failed(k.c.getsockopt(fd, k.socket, k.cookie, cookie, length))) return true;
+    // To all that asks, a socket without an identity would be closed.
+    if (failedWith("ENOPROTOOPT")) throw new Deno.errors.NotSupported(NO_COOKIE);
+    return false;
+  }
   if (failed(k.c.getsockname(fd, name, length))) return false;
   let hash = hashOf(name.subarray(0, length[0]), 0x811c9dc5);
   cookieWords[0] = hash;

@@ -12,6 +12,7 @@ import {
 } from "../options/mod.ts";
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { test } from "./needs.ts";
+import { OTHER_PROGRAM, runWith } from "./tcp/other_program.ts";
 import { until } from "./time.ts";
 import dgram from "node:dgram";
 import { once } from "node:events";
@@ -614,6 +615,33 @@ test("a socket is found where few descriptors are allowed", SHELL, async () => {
   );
   assertEquals(out, "1\n");
 });
+
+test(
+  "a kernel without SO_COOKIE is said to be one, and no socket to be closed",
+  { ...OTHER_PROGRAM, linux: true },
+  async () => {
+    const { output } = await runWith(
+      ["--allow-net", "--allow-ffi"],
+      `
+    const real = Deno.dlopen;
+    Deno.dlopen = (path, symbols) => {
+      const library = real(path, symbols);
+      const { getsockopt } = library.symbols;
+      // A number that no kernel knows in place of SO_COOKIE.
+      const asked = (fd, level, name, ...rest) => getsockopt(fd, level, level === 1 && name === 57 ? 9999 : name, ...rest);
+      return { close: () => library.close(), symbols: { ...library.symbols, ...(getsockopt && { getsockopt: asked }) } };
+    };
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    for (const socket of [listener, { [options.DESCRIPTOR]: 0 }]) {
+      try { options.TCP_NODELAY.get(socket); } catch (error) { say(error); }
+    }`,
+    );
+    assertEquals(output.split("\n"), [
+      "NotSupported: Cannot tell sockets apart: this kernel has no SO_COOKIE, which Linux has since 4.12",
+      "BadResource: Cannot read TCP_NODELAY: the socket is closed",
+    ]);
+  },
+);
 
 test("sockets are found where no /proc tells how many descriptors there can be", {
   ...SHELL,
