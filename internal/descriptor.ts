@@ -18,7 +18,7 @@ import { ffiGranted } from "./ffi.ts";
 import { type Libc, libc, libcIfOpen } from "./libc.ts";
 import { LAYOUT } from "./layout.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
-import { notedDescriptor, resourceClosed } from "./runtime.ts";
+import { hasResource, notedDescriptor, resourceClosed } from "./runtime.ts";
 import {
   FAMILIES,
   familyOf,
@@ -365,7 +365,11 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
   if (wanted.local === null && wanted.remote === null) {
     throw new Deno.errors.NotSupported(`${doing}: the socket has no address to be found by; is it connected?`);
   }
-  const candidates = search(k, wanted, false, doing);
+  let candidates = search(k, wanted, false, doing);
+  if (candidates.length === 0 && wanted.remote !== null && hasResource(socket)) {
+    // It is open, so it is there: without its peer.
+    candidates = search(k, { ...wanted, remote: null }, false, doing).filter(({ fd }) => !hasPeer(k, fd));
+  }
   if (candidates.length === 0) throw closed(doing);
   if (candidates.length > 1) {
     throw new Error(

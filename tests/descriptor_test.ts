@@ -555,6 +555,27 @@ test("an accepted connection that its peer has reset is found as long as it is o
   assertThrows(() => SO_KEEPALIVE.get(server), Deno.errors.BadResource, "the socket is closed");
 });
 
+test("a connection that its peer has reset is found, though nobody noted it, as long as it is open", {
+  ffi: true,
+}, async () => {
+  for (const closed of [false, true]) {
+    const { client, server } = await pair();
+    await client.write(new Uint8Array(64));
+    await until(() => TCP_INFO.get(server).bytesReceived === 64);
+    server.close();
+    await client.read(new Uint8Array(1)).catch(() => {});
+    if (closed) client.close();
+    // Others without a peer are not taken for it.
+    using _other = Deno.listen(LOCAL);
+    if (closed) {
+      assertThrows(() => TCP_INFO.get(client), Deno.errors.BadResource, "the socket is closed");
+    } else {
+      assertEquals([TCP_INFO.get(client).state, SO_KEEPALIVE.set(client, true)], ["close", true]);
+      client.close();
+    }
+  }
+});
+
 test("an object of this library is closed when its number belongs to another socket", { ffi: true }, () => {
   const first = Deno.listen(LOCAL);
   const object = { [DESCRIPTOR]: descriptorOf(first, "Cannot test").fd };
