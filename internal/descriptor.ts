@@ -18,7 +18,7 @@ import { ffiGranted } from "./ffi.ts";
 import { type Libc, libc, libcIfOpen } from "./libc.ts";
 import { LAYOUT } from "./layout.ts";
 import { type OperatingSystem, OS, OS_NAME } from "./os.ts";
-import { notedDescriptor, resourceClosed } from "./runtime.ts";
+import { hasResource, notedDescriptor, resourceClosed } from "./runtime.ts";
 import {
   FAMILIES,
   familyOf,
@@ -147,9 +147,16 @@ const intWord = new Int32Array(int.buffer);
 const length = new Uint32Array(1);
 const name = new Uint8Array(SOCKADDR_MAX);
 
+const NO_COOKIE = "Cannot tell sockets apart: this kernel has no SO_COOKIE, which Linux has since 4.12";
+
 /** Puts the identity of a descriptor into `cookie`; false when it is no open socket. */
 function identify(k: Numbers, fd: number): boolean {
-  if (k.cookie !== null) return !failed(k.c.getsockopt(fd, k.socket, k.cookie, cookie, length));
+  if (k.cookie !== null) {
+    if (!failed(k.c.getsockopt(fd, k.socket, k.cookie, cookie, length))) return true;
+    // To all that asks, a socket without an identity would be closed.
+    if (failedWith("ENOPROTOOPT")) throw new Deno.errors.NotSupported(NO_COOKIE);
+    return false;
+  }
   if (failed(k.c.getsockname(fd, name, length))) return false;
   let hash = hashOf(name.subarray(0, length[0]), 0x811c9dc5);
   cookieWords[0] = hash;
@@ -291,7 +298,8 @@ export function descriptorOf(socket: object, doing: string): Descriptor {
   const found = held.get(socket);
   if (found !== undefined) {
     if (!saysClosed(socket) && isStill(k, found)) return found;
-    throw isClosed(doing);
+    // What node has closed may connect or listen again, by another descriptor.
+    if (!("_handle" in socket)) throw isClosed(doing);
   }
   const searched = find(k, socket, doing);
   held.set(socket, searched);
@@ -358,7 +366,11 @@ function find(k: Numbers, socket: object, doing: string): Descriptor {
   if (wanted.local === null && wanted.remote === null) {
     throw new Deno.errors.NotSupported(`${doing}: the socket has no address to be found by; is it connected?`);
   }
-  const candidates = search(k, wanted, false, doing);
+  let candidates = search(k, wanted, false, doing);
+  if (candidates.length === 0 && wanted.remote !== null && hasResource(socket)) {
+    // It is open, so it is there: without its peer.
+    candidates = search(k, { ...wanted, remote: null }, false, doing).filter(({ fd }) => !hasPeer(k, fd));
+  }
   if (candidates.length === 0) throw isClosed(doing);
   if (candidates.length > 1) {
     throw new Error(

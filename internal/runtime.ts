@@ -24,6 +24,11 @@ function nodeHandle(object: object): { fd?: unknown } | null | undefined {
   return "send" in object ? undefined : (object as { _handle?: { fd?: unknown } | null })._handle;
 }
 
+/** Whether an object of Deno's carries the number of its resource, so that {@linkcode resourceClosed} can tell. */
+export function hasResource(object: object): boolean {
+  return typeof internalOf(object, "rid") === "number";
+}
+
 /**
  * Whether Deno has closed the resource behind a connection or listener; false where it cannot be told
  * (datagram connections and HTTP servers carry no resource number).

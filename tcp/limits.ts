@@ -1,6 +1,7 @@
 // The guards of a listener: who is let in, how many, how fast, and who has been silent for too long.
 // Where they stand in the listener's way: listen.ts. Limits of single calls: timeouts.ts.
 import { integer, object, shown } from "../internal/argument.ts";
+import { ffiGranted } from "../internal/ffi.ts";
 import { libcIfOpen } from "../internal/libc.ts";
 import { formatIp, isMapped, parseIp } from "../internal/sockaddr.ts";
 import { TCP_INFO } from "../options/mod.ts";
@@ -64,9 +65,9 @@ export interface TcpLimits {
   maxConnectionsPerAddress?: number;
   /** Accepted within any second, 1 to 1,000,000. */
   acceptRate?: number;
-  /** Until the first byte arrives, from accept on. */
+  /** Until the first byte arrives, from accept on; without `--allow-ffi` until it is read. */
   firstByteTimeout?: number;
-  /** Without a byte either way. Whether some went by unread is asked of the kernel, where the C library is open. */
+  /** Without a byte either way. Whether some went by unread is asked of the kernel, with `--allow-ffi`. */
   idleTimeout?: number;
   /** Addresses and CIDR ranges let in ("10.0.0.0/8", "2001:db8::/32"), all when absent; bits beyond the prefix do not count. */
   allowList?: readonly string[];
@@ -333,7 +334,7 @@ class Visit {
 
   /** Asks the kernel what went by that nobody has read or was told of. */
   #ask(): void {
-    if (libcIfOpen() === undefined) return;
+    if (libcIfOpen() === undefined && !ffiGranted()) return;
     try {
       const { bytesReceived = 0, lastDataReceived = Infinity, lastDataSent = Infinity } = TCP_INFO.get(this.#conn);
       this.#heard ||= bytesReceived > 0;

@@ -158,8 +158,7 @@ export function listenTcp(options: ListenTcpOptions): TcpListener {
     listener.close();
     throw error;
   }
-  const carried = onAccepted(steps);
-  if (carried.length > 0 || guard !== null) carry(listener, { steps: carried, guard });
+  if (own || steps.length > 0 || guard !== null) carry(listener, { steps: onAccepted(steps), guard });
   if (signal !== undefined) closeOn(listener, signal);
   return counted(listener, guard);
 }
@@ -334,8 +333,8 @@ function made(conn: Deno.TcpConn, { steps }: Carried): boolean {
     applyToConn(ofVersion(steps, conn.remoteAddr.hostname), conn);
     return true;
   } catch (error) {
-    // Deno's calls are two switches, which nothing but a closed connection refuses.
-    const gone = denoCan(steps) || peerOf(conn) === null;
+    // Nothing but a closed connection refuses Deno's two switches; TCP_ULP is refused by one whose peer has ended its half.
+    const gone = denoCan(steps) || error instanceof Deno.errors.NotConnected || peerOf(conn) === null;
     conn.close();
     if (gone) return false;
     throw error;

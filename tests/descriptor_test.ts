@@ -13,6 +13,7 @@ import {
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { certificate } from "./certificate.ts";
 import { test } from "./needs.ts";
+import { OTHER_PROGRAM, runWith } from "./tcp/other_program.ts";
 import { until } from "./time.ts";
 import dgram from "node:dgram";
 import { once } from "node:events";
@@ -256,6 +257,36 @@ test(
       await Deno.remove(folder, { recursive: true });
     }
     assertThrows(() => SO_COOKIE.get(client), Deno.errors.BadResource, "the socket is closed");
+  },
+);
+
+test(
+  "a node:net socket or server that is used again after its end is found again",
+  { ffi: true, linux: true },
+  async () => {
+    const server = net.createServer((accepted) => void accepted.resume());
+    const socket = new net.Socket();
+    const refused = (one: net.Socket | net.Server) =>
+      assertThrows(() => SO_COOKIE.get(one), Deno.errors.BadResource, "the socket is closed");
+    const seen: bigint[] = [];
+    for (let i = 0; i < 2; i++) {
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as net.AddressInfo;
+      socket.connect(port, "127.0.0.1");
+      await once(socket, "connect");
+      assertEquals(namesOf(server), [`127.0.0.1:${port}`, undefined]);
+      assertEquals(namesOf(socket), [`127.0.0.1:${socket.localPort}`, `127.0.0.1:${port}`]);
+      seen.push(SO_COOKIE.get(server), SO_COOKIE.get(socket));
+      const ends = [once(server, "close"), once(socket, "close")];
+      socket.destroy();
+      refused(socket);
+      server.close();
+      await Promise.all(ends);
+      refused(socket);
+      refused(server);
+    }
+    assertEquals(new Set(seen).size, 4);
   },
 );
 
@@ -525,6 +556,28 @@ test("an accepted connection that its peer has reset is found as long as it is o
   assertThrows(() => SO_KEEPALIVE.get(server), Deno.errors.BadResource, "the socket is closed");
 });
 
+test("a connection that its peer has reset is found, though nobody noted it, as long as it is open", {
+  ffi: true,
+  linux: true,
+}, async () => {
+  for (const closed of [false, true]) {
+    const { client, server } = await pair();
+    await client.write(new Uint8Array(64));
+    await until(() => TCP_INFO.get(server).bytesReceived === 64);
+    server.close();
+    await client.read(new Uint8Array(1)).catch(() => {});
+    if (closed) client.close();
+    // Others without a peer are not taken for it.
+    using _other = Deno.listen(LOCAL);
+    if (closed) {
+      assertThrows(() => TCP_INFO.get(client), Deno.errors.BadResource, "the socket is closed");
+    } else {
+      assertEquals([TCP_INFO.get(client).state, SO_KEEPALIVE.set(client, true)], ["close", true]);
+      client.close();
+    }
+  }
+});
+
 test("an object of this library is closed when its number belongs to another socket", { ffi: true }, () => {
   const first = Deno.listen(LOCAL);
   const object = { [DESCRIPTOR]: descriptorOf(first, "Cannot test").fd };
@@ -585,6 +638,33 @@ test("a socket is found where few descriptors are allowed", SHELL, async () => {
   );
   assertEquals(out, "1\n");
 });
+
+test(
+  "a kernel without SO_COOKIE is said to be one, and no socket to be closed",
+  { ...OTHER_PROGRAM, linux: true },
+  async () => {
+    const { output } = await runWith(
+      ["--allow-net", "--allow-ffi"],
+      `
+    const real = Deno.dlopen;
+    Deno.dlopen = (path, symbols) => {
+      const library = real(path, symbols);
+      const { getsockopt } = library.symbols;
+      // A number that no kernel knows in place of SO_COOKIE.
+      const asked = (fd, level, name, ...rest) => getsockopt(fd, level, level === 1 && name === 57 ? 9999 : name, ...rest);
+      return { close: () => library.close(), symbols: { ...library.symbols, ...(getsockopt && { getsockopt: asked }) } };
+    };
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    for (const socket of [listener, { [options.DESCRIPTOR]: 0 }]) {
+      try { options.TCP_NODELAY.get(socket); } catch (error) { say(error); }
+    }`,
+    );
+    assertEquals(output.split("\n"), [
+      "NotSupported: Cannot tell sockets apart: this kernel has no SO_COOKIE, which Linux has since 4.12",
+      "BadResource: Cannot read TCP_NODELAY: the socket is closed",
+    ]);
+  },
+);
 
 test("sockets are found where no /proc tells how many descriptors there can be", {
   ...SHELL,

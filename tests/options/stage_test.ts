@@ -155,6 +155,14 @@ function temporaryAddress(): void {
   message[0] = message.length;
   using netlink = RawSocket.open(raw.AF_NETLINK, raw.SOCK_RAW);
   netlink.send(message);
+  // The kernel makes it usable a moment later, and nothing may be awaited in a namespace.
+  for (const since = performance.now();;) {
+    using socket = udp6();
+    socket.set(IPV6, 72, 1);
+    const source = socket.connect(inet("2001:db8:7::9", 9)).localAddress.slice(8, 24);
+    if (source.some((byte, i) => byte !== address[i])) return;
+    if (performance.now() - since > 2000) throw new Error("the temporary address is not there");
+  }
 }
 
 // ---- The experiments, one for each row with a stage ----

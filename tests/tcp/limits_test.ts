@@ -417,6 +417,24 @@ test("limits that reset need FFI, those that close do not", OTHER_PROGRAM, async
   assertEquals(lines[3], "null 0 1");
 });
 
+test("limits that close see what arrived unread where FFI is granted, though nothing has used it yet", {
+  ...OTHER_PROGRAM,
+  ffi: true,
+}, async () => {
+  const program = `
+    const limits = { firstByteTimeout: 100, refuseBy: "close" };
+    const listener = tcp.listenTcp({ hostname: "127.0.0.1", port: 0, limits });
+    const client = await Deno.connect({ port: listener.addr.port });
+    const served = await listener.accept();
+    await client.write(new Uint8Array(3));
+    // Longer than the limit: it is looked at meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    console.log(await served.read(new Uint8Array(8)).catch((error) => error.name), listener.refused.firstByteTimeout);
+    served.close(); client.close(); listener.close();`;
+  assertEquals((await runWith(["--allow-net", "--allow-ffi"], program)).output, "3 0");
+  assertEquals((await runWith(["--allow-net"], program)).output, "TimedOut 1");
+});
+
 test("connections that a program forgot are closed and counted off when V8 collects them", {
   ...OTHER_PROGRAM,
   ffi: true,

@@ -27,6 +27,7 @@ import {
   TCP_CONGESTION,
   TCP_DEFER_ACCEPT,
   TCP_FASTOPEN,
+  TCP_INFO,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
@@ -289,6 +290,45 @@ test(
     using conn = await listener.accept();
     assertEquals(conn.remoteAddr, client.localAddr);
     assertEquals(TCP_KEEPIDLE.get(conn), 5);
+  },
+);
+
+test(
+  "listenTcp() passes over what was reset also with options that are for the listener alone, or a socket of ours",
+  { ffi: true, linux: true },
+  async () => {
+    for (const given of [{ options: [TCP_FASTOPEN.to(5)] }, { reuseAddress: false }]) {
+      using listener = listenTcp({ ...here, ...given });
+      const gone = await Deno.connect({ port: listener.addr.port });
+      SO_LINGER.set(gone, { enabled: true, seconds: 0 });
+      gone.close();
+      using client = await Deno.connect({ port: listener.addr.port });
+      using conn = await listener.accept();
+      assertEquals(conn.remoteAddr.port, client.localAddr.port);
+    }
+  },
+);
+
+test(
+  "listenTcp() passes over a connection whose peer has ended its half, where an option wants both",
+  { ffi: true, linux: true },
+  async () => {
+    // As TCP_ULP does, of which this kernel may have no protocol.
+    const whole: OptionSetting = {
+      name: "WHOLE",
+      value: true,
+      apply(socket) {
+        if (TCP_INFO.get(socket).state === "close-wait") {
+          throw new Deno.errors.NotConnected("Cannot set WHOLE: ENOTCONN");
+        }
+      },
+    };
+    using listener = listenTcp({ ...here, options: [whole] });
+    using ended = await Deno.connect({ port: listener.addr.port });
+    await ended.closeWrite();
+    using client = await Deno.connect({ port: listener.addr.port });
+    using conn = await listener.accept();
+    assertEquals(conn.remoteAddr, client.localAddr);
   },
 );
 
