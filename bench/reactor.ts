@@ -1,7 +1,7 @@
 // What waiting costs where there is much of it: many sockets, floods, a runtime whose threads are all taken.
 // How fast one socket answers: socket.ts. Rounds and tables: harness.ts. Run with --expose-gc.
 import { Socket } from "../socket/mod.ts";
-import { echo, interleaved, median, type Peer, peer, quantile, type Row, type Table, trips } from "./harness.ts";
+import { interleaved, median, type Peer, peer, quantile, type Row, type Table, trips } from "./harness.ts";
 
 const LOCAL = "127.0.0.1";
 const FEW = 10;
@@ -149,14 +149,16 @@ async function crowded(): Promise<number> {
 
 async function main(): Promise<Table> {
   const { idle, waiting } = await heap();
-  const { udp, tcp, stop } = await echo();
+  // Not on a core of its own, as floods take both.
+  const echo = await peer("echo");
+  const [[udp], [tcp]] = [await echo.numbers(), await echo.numbers()];
   const { few, many } = await interleaved({
-    few: () => tripsAmong(FEW, udp),
-    many: () => tripsAmong(MANY, udp),
+    few: () => tripsAmong(FEW, udp!),
+    many: () => tripsAmong(MANY, udp!),
   }, SLICES);
   const floods = [];
-  for (let i = 0; i < 5; i++) floods.push(await flooded(tcp));
-  await stop();
+  for (let i = 0; i < 5; i++) floods.push(await flooded(tcp!));
+  await echo.stop();
   const quiet = [];
   for (let i = 0; i < 3; i++) quiet.push(await unread());
   const wakes = [];
