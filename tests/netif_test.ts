@@ -14,6 +14,8 @@ import { test } from "./needs.ts";
 import { until } from "./time.ts";
 import { OTHER_PROGRAM, runWith } from "./udp/other_program.ts";
 
+/** Interfaces of a namespace are made by ip(8). */
+const IP = { ffi: true, root: true, linux: true, run: ["ip"] };
 const NETIF = JSON.stringify(import.meta.resolve("../internal/netif.ts"));
 
 function loopback(): NetworkInterface {
@@ -192,12 +194,7 @@ test("interfaceOf() gives all that is known of one interface", { ffi: true }, ()
   assertFalse(interfaceNameOf(2 ** 31 - 1) !== null);
 });
 
-test("listInterfaces() and byte order hold for a link-local address, in a namespace", {
-  ffi: true,
-  root: true,
-  linux: true,
-  run: ["ip"],
-}, async () => {
+test("listInterfaces() and byte order hold for a link-local address, in a namespace", IP, async () => {
   const { withPair } = await import("./multicast/namespace.ts");
   await withPair(async (left) => {
     await left.ip("address", "add", "10.9.8.7/20", "brd", "+", "dev", left.device, "label", `${left.device}:x`);
@@ -220,12 +217,7 @@ test("listInterfaces() and byte order hold for a link-local address, in a namesp
   });
 });
 
-test("an address without a broadcast address has none, by netlink and by getifaddrs", {
-  ffi: true,
-  root: true,
-  linux: true,
-  run: ["ip"],
-}, async () => {
+test("an address without a broadcast address has none, by netlink and by getifaddrs", IP, async () => {
   const { withPair } = await import("./multicast/namespace.ts");
   await withPair(async (left) => {
     await left.ip("address", "add", "10.99.0.2/24", "dev", left.device);
@@ -251,12 +243,7 @@ test("an address without a broadcast address has none, by netlink and by getifad
   });
 });
 
-test("an alternative name of an interface is as good as its name", {
-  ffi: true,
-  root: true,
-  linux: true,
-  run: ["ip"],
-}, async () => {
+test("an alternative name of an interface is as good as its name", IP, async () => {
   const { withPair } = await import("./multicast/namespace.ts");
   await withPair(async (left) => {
     await left.ip("link", "property", "add", "dev", left.device, "altname", "other");
